@@ -1,0 +1,189 @@
+"""The sections of a recipe. What a ranker is stands in its own `Config`; what data are, in `distill.data.settings`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from distill.data.settings import DataSettings
+from distill.ranker import Ranker, resolve
+from distill.types import FeatureSchema, Settings
+
+
+class Model(BaseModel):
+    """A ranker by class path; the other keys are those of its own `Config`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+    path: str = Field(alias="class")
+    """Class path, such as `students.DCNv2`."""
+
+    @property
+    def config(self) -> Settings:
+        """The ranker's own settings, checked."""
+        return resolve(self.path).Config.model_validate(self.model_extra or {})
+
+    def build(self, schema: FeatureSchema) -> Ranker:
+        """A fresh ranker with random weights from torch's global generator."""
+        return resolve(self.path)(schema, self.config)
+
+
+class Train(Settings):
+    """How long and how fast a ranker learns. AdamW, whose every setting is a number of the member."""
+
+    epochs: int = Field(default=4, ge=1)
+    """Passes over the training rows at most; the stopping rule may take an earlier one. Time-ahead scoring allows one."""
+    batch: int = Field(default=256, ge=1)
+    """Rows of one step."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Step size of Adam at the start."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """How the learning rate goes on: to zero over the member's own steps, or as it is."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+
+
+class TimeAhead(Settings):
+    """One pass in time order; each row is scored before the teacher learns from it or from anything later."""
+
+    kind: Literal["time_ahead"] = "time_ahead"
+
+
+class CrossFit(Settings):
+    """A teacher for each fold of a key, which scores the rows it has not seen. For data without time."""
+
+    kind: Literal["cross_fit"] = "cross_fit"
+    by: str
+    """Column whose values stay in one fold, for example the user."""
+    folds: int = Field(default=2, ge=2)
+    """Number of folds, and of teachers; rows that none has seen get the mean of their log-odds."""
+
+
+class InSample(Settings):
+    """The teacher scores the rows it was trained on. Its scores leak their labels; for comparisons only."""
+
+    kind: Literal["in_sample"] = "in_sample"
+
+
+Score = Annotated[TimeAhead | CrossFit | InSample, Discriminator("kind")]
+
+
+class TrainedTeacher(Settings):
+    """A teacher trained here."""
+
+    model: Model
+    """What it is."""
+    features: tuple[str, ...] | None = None
+    """What it sees; every feature where none is named."""
+    train: Train = Train(epochs=1, batch=1024)
+    """How it learns."""
+    score: Score = TimeAhead()
+    """How it labels the training rows."""
+
+
+class OutsideTeacher(Settings):
+    """A teacher that lives elsewhere and has scored the rows."""
+
+    knowledge: Path
+    """Parquet by row id: `row_id`, `logit` (or `logit_<task>`), and perhaps `representation`; see docs/knowledge.md."""
+
+
+def _teacher_kind(value: Any) -> str:
+    keys = value if isinstance(value, dict) else vars(value)
+    return "outside" if "knowledge" in keys else "trained"
+
+
+Teacher = Annotated[
+    Annotated[TrainedTeacher, Tag("trained")] | Annotated[OutsideTeacher, Tag("outside")],
+    Discriminator(_teacher_kind),
+]
+
+
+class LogitChannel(Settings):
+    """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
+
+    weight: float = Field(default=0.5, ge=0)
+    """On the serving head, the share of the teacher in a blend with the label (at most 1); on the auxiliary head, a factor."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides both log-odds."""
+    head: Literal["serving", "auxiliary"] = "serving"
+    """Where the teacher marks: the logit that is served, or a second head that is not exported."""
+    loss: Literal["binary_cross_entropy", "softmax"] = "binary_cross_entropy"
+    """`softmax` is refused: over a single logit its gradient is exactly zero."""
+
+
+class Distill(Settings):
+    """What moves from the teacher to the students."""
+
+    logit: LogitChannel = LogitChannel()
+    """The logit channel."""
+
+
+class Stopping(Settings):
+    """When a student has learned enough, by normalized entropy on validation rows; the same rule for both arms."""
+
+    own_positives: int = Field(default=400, ge=1)
+    """Clicks, and as many non-clicks, among its validation rows from which a student decides for itself; smaller ones
+    are decided together with their size group."""
+
+
+class Students(Settings):
+    """The students: one a vertical, seed and arm. The control arm comes by itself."""
+
+    model: Model
+    """What they are."""
+    features: tuple[str, ...] | None = None
+    """What they see; every feature where none is named."""
+    min_rows: int = Field(default=1, ge=1)
+    """Fewest training rows of a vertical that gets a student."""
+    seeds: int = Field(default=1, ge=1)
+    """Students per vertical and arm, which differ in their seed."""
+    train: Train = Train()
+    """How they learn."""
+    stopping: Stopping = Stopping()
+    """When they have learned enough."""
+    distill: Distill = Distill()
+    """What they learn from the teacher."""
+
+
+class Evidence(Settings):
+    """How sure a verdict must be."""
+
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    """Coverage of the intervals."""
+    resamples: int = Field(default=1000, ge=100)
+    """Resamples of the paired bootstrap."""
+    negligible: float = Field(default=0.002, ge=0)
+    """A gain in NE whose whole interval is smaller than this is called `unchanged`."""
+    min_positives: int = Field(default=30, ge=1)
+    """Clicks, and as many non-clicks, among the test rows below which a vertical stays `undecided`."""
+
+
+class Tracking(Settings):
+    """Where the students are recorded."""
+
+    uri: str = "sqlite:///mlruns/mlflow.db"
+    """MLflow tracking server or database."""
+    experiment: str | None = None
+    """Name of the experiment; the recipe's name where none is given."""
+
+
+class Recipe(Settings):
+    """One run, from impressions to a leaderboard of students."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Short name: letters, digits, dot, dash, underscore."""
+    seed: int = Field(default=0, ge=0)
+    """From which every stage and member derives its own."""
+    data: DataSettings
+    """The impressions."""
+    teacher: Teacher
+    """The large ranker, trained here or elsewhere."""
+    students: Students
+    """The small ones."""
+    evidence: Evidence = Evidence()
+    """How sure a verdict must be."""
+    tracking: Tracking = Tracking()
+    """Where the students are recorded."""
+    store: Path = Path("mlruns")
+    """Folder of everything the tool writes; relative to the current folder."""
