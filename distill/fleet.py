@@ -1,0 +1,126 @@
+"""Fleet: many modules of one architecture, run and trained as one."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
+
+
+class Fleet(nn.Module):
+    """Stacks the parameters and buffers of its members on a leading axis and maps the ordinary module over them.
+
+    A member's author writes one module for one vertical. Tables of unequal height are filled up with zeros, which no
+    id reaches and no gradient moves. With nothing shared, a fleet gives every member what it would get alone:
+    the losses are summed over members and each optimizer step looks at one member.
+
+    Args:
+        modules: the members, all of one class and configuration. They are taken over: their own tensors are emptied.
+        batched: False runs the members one after another. Slow, and the oracle of the batched path.
+
+    References:
+        equinox, "Ensembling" (docs/tricks.md): map the constructor, then the call.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], *, batched: bool = True) -> None:
+        super().__init__()
+        self.batched = batched
+        states = [module.state_dict(keep_vars=True) for module in modules]
+        self._parameter_names = [name for name, _ in modules[0].named_parameters()]
+        for name in states[0]:
+            stacked = _stack([state[name].detach() for state in states])
+            if name in self._parameter_names:
+                self.register_parameter(_flat(name), nn.Parameter(stacked))
+            else:
+                self.register_buffer(_flat(name), stacked)
+        self._names = list(states[0])
+        # On the meta device a module is only its code and shapes. Kept in a list, so that it is no submodule of ours.
+        self._blueprints = [module.to("meta") for module in modules]
+
+    def __len__(self) -> int:
+        """Members still in the stack."""
+        return len(self._tensor(self._names[0]))
+
+    def forward(self, *inputs: Any) -> Any:
+        """Runs every member on its own slice of the inputs.
+
+        Args:
+            inputs: trees of tensors, each with a leading members axis.
+
+        Returns:
+            What the module returns, with a leading members axis on every tensor.
+        """
+        tensors = {name: self._tensor(name) for name in self._names}
+        if self.batched and len(self) > 1:
+            return vmap(self._call)(tensors, *inputs)
+        outputs = [self._call(*_slice((tensors, *inputs), index)) for index in range(len(self))]
+        return _merge(outputs)
+
+    def alone(self, index: int, *inputs: Any) -> Any:
+        """Runs one member, on inputs without a members axis."""
+        return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
+
+    def state(self, index: int) -> dict[str, Tensor]:
+        """One member's own state dict: its own names, its own shapes, copies of its values."""
+        own = self._blueprints[index].state_dict()
+        return {name: _cut(self._tensor(name)[index].detach(), own[name].shape).clone() for name in self._names}
+
+    def member(self, index: int, state: dict[str, Tensor] | None = None) -> nn.Module:
+        """One member as the ordinary module it was written as, with its present weights or those of `state`."""
+        module = copy.deepcopy(self._blueprints[index])
+        module.load_state_dict(self.state(index) if state is None else state, assign=True)
+        return module
+
+    def narrow(self, members: int) -> None:
+        """Lets all but the first `members` leave the stack. No copy: what stays is a prefix."""
+        for name in self._names:
+            tensor = self._tensor(name)
+            tensor.data = tensor.data[:members]
+            tensor.grad = None
+
+    def set_clock(self, clock: Tensor) -> None:
+        """Tells every random layer each member's seed and step, `[members, 2]`."""
+        for name in self._names:
+            if name.rpartition(".")[2] == "clock":
+                self._tensor(name).copy_(clock)
+
+    def train(self, mode: bool = True) -> "Fleet":
+        """Sets the members to training or evaluation, as for any module."""
+        super().train(mode)
+        self._blueprints[0].train(mode)
+        return self
+
+    def _tensor(self, name: str) -> Tensor:
+        return getattr(self, _flat(name))
+
+    def _call(self, tensors: dict[str, Tensor], *inputs: Any) -> Any:
+        return functional_call(self._blueprints[0], tensors, inputs)
+
+
+def _flat(name: str) -> str:
+    """A parameter's name without dots, which torch does not allow in the names of our own parameters."""
+    return "stack:" + name.replace(".", "/")
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Stacks tensors of unequal height, filled up with zeros."""
+    shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
+    stacked = tensors[0].new_zeros(len(tensors), *shape)
+    for row, tensor in zip(stacked, tensors, strict=True):
+        row[tuple(slice(0, size) for size in tensor.shape)] = tensor
+    return stacked
+
+
+def _cut(tensor: Tensor, shape: torch.Size) -> Tensor:
+    return tensor[tuple(slice(0, size) for size in shape)]
+
+
+def _slice(tree: Any, index: int) -> Any:
+    return tree_map(lambda tensor: tensor[index], tree)
+
+
+def _merge(outputs: Sequence[Any]) -> Any:
+    return tree_map(lambda *tensors: torch.stack(tensors), *outputs)

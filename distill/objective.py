@@ -1,0 +1,66 @@
+"""Objective: what a member's loss is. The only place that reduces."""
+
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from distill.losses import binary_cross_entropy, logit_distillation
+from distill.types import Batch, Prediction
+
+
+class Losses(NamedTuple):
+    """What one step costs: a total to differentiate, and each member's share of it."""
+
+    total: Float[Tensor, ""]
+    member: Float[Tensor, " members"]
+
+
+class Distillation(NamedTuple):
+    """How the members of a fleet learn from one source of knowledge. Vectors, so that a sweep and a control are a fleet too.
+
+    Attributes:
+        source: name of the source in `Batch.knowledge`.
+        weight: on the serving head the teacher's share of the blend; on the auxiliary head a factor. 0 for a control.
+        temperature: divides both log-odds.
+        head: which logit the teacher marks.
+    """
+
+    source: str
+    weight: Float[Tensor, " members"]
+    temperature: Float[Tensor, " members"]
+    head: Literal["serving", "auxiliary"]
+
+
+class Objective:
+    """Mean over rows by weight, sum over tasks and over members: members never feel each other.
+
+    With `head: serving`, a row costs (1 - w) BCE(label) + w KD(teacher), and plain BCE where the teacher has not
+    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher).
+    """
+
+    def __init__(self, distillation: Distillation | None = None) -> None:
+        self.distillation = distillation
+
+    def __call__(self, served: Prediction, taught: Prediction, batch: Batch) -> Losses:
+        """The losses of one step.
+
+        Args:
+            served: what would be served, `[members, rows, tasks]`.
+            taught: what the teacher marks, the same shape; it is `served` itself where there is no other head.
+            batch: the rows.
+        """
+        row = self._rows(served, taught, batch)
+        weight = batch.weight / batch.weight.sum(-1, keepdim=True).clamp_min(1e-12)
+        member = (row.sum(-1) * weight).sum(-1)
+        return Losses(member.sum(), member)
+
+    def _rows(self, served: Prediction, taught: Prediction, batch: Batch) -> Float[Tensor, "members rows tasks"]:
+        label = batch.valid * binary_cross_entropy(served.logit, batch.label)
+        if self.distillation is None:
+            return label
+        source, weight, temperature, head = self.distillation
+        teacher, covered = batch.knowledge[source]
+        share = weight[: len(label), None, None] * covered[..., None]
+        marked = logit_distillation(taught.logit, teacher.logit, temperature[: len(label), None, None])
+        return label * (1 - share) + marked * share if head == "serving" else label + marked * share
