@@ -1,0 +1,6 @@
+"""Small rankers of one vertical, one paper a file; `__all__` is the list that recipes name."""
+
+from students.dcn_v2 import DCNv2
+from students.dnn import DNN
+
+__all__ = ["DCNv2", "DNN"]
