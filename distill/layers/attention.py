@@ -8,9 +8,9 @@ from torch import Tensor, nn
 class TargetAttention(nn.Module):
     """Each head weighs the steps of a history by how well they fit the candidate, and adds them up.
 
-    Multi-head attention (Vaswani et al., Attention Is All You Need, 2017) with a single query. As there is one query for
-    many steps, the key projection is folded into the query's and the value projection into the output's: the same
-    bilinear form, without a pass over every step. A learned bias says how much each head cares for how recent a step is.
+    Multi-head attention (Vaswani et al., Attention Is All You Need, 2017) with a single query. As one query meets many
+    steps, the key projection is folded into the query's and the value projection into the output's: the same bilinear
+    form, without a pass over every step. A learned bias says how much each head cares for how recent a step is.
 
     Args:
         query: width of the candidate.

@@ -23,7 +23,7 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
         self.salt = salt
-        self.register_buffer("clock", torch.zeros(2, dtype=torch.int64), persistent=False)
+        self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
 
     def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
         if not self.training or self.rate == 0:
@@ -37,7 +37,7 @@ class Dropout(nn.Module):
 
 
 def _mix(value: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
-    """The step and the finaliser of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
+    """One number of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
     value = value - 0x61C8864680B583EB  # the golden ratio 0x9E3779B97F4A7C15 as a signed number
     value = (value ^ _shift(value, 30)) * -0x40A7B892E31B1A47
     value = (value ^ _shift(value, 27)) * -0x6B2FB644ECCEEE15

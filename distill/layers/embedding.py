@@ -47,8 +47,8 @@ class FieldEmbedding(nn.Module):
         self.vectors = tuple(schema.vectors or ())
         columns = [*schema.categorical, *(table for field in schema.sequences for table in field.tables)]
         self.width = width * len(columns) + len(schema.numeric) + sum((schema.vectors or {}).values())
-        start = dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0)))
-        self.register_buffer("offset", torch.tensor([start[name] for name in columns]).long(), persistent=False)
+        start = dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0), strict=False))
+        self.register_buffer("offset", torch.tensor([start[name] for name in columns]).long())
         self.weight = nn.Parameter(torch.randn(sum(schema.tables.values()), width) * INITIAL_SPREAD)
 
     def embed(self, features: Features) -> Embedded:
@@ -56,13 +56,14 @@ class FieldEmbedding(nn.Module):
         raw = [features.categorical, *(features.sequences[field.name] for field in self.sequences)]
         offsets = self.offset.split([ids.shape[-1] for ids in raw])
         # PAD reads whichever row comes to lie there; `present` keeps it out of everything.
-        fields, *steps = lookup(self.weight, *((ids + first).clamp(min=0) for ids, first in zip(raw, offsets)))
+        rows = [(ids + first).clamp(min=0) for ids, first in zip(raw, offsets, strict=True)]
+        fields, *steps = lookup(self.weight, *rows)
         names = [field.name for field in self.sequences]
         numbers = [features.numeric, *(features.vectors[name] for name in self.vectors)]
         return Embedded(
             fields=fields,
-            steps={name: step.flatten(-2) for name, step in zip(names, steps)},
-            present={name: ids[..., 0] != PAD for name, ids in zip(names, raw[1:])},
+            steps={name: step.flatten(-2) for name, step in zip(names, steps, strict=True)},
+            present={name: ids[..., 0] != PAD for name, ids in zip(names, raw[1:], strict=True)},
             numbers=torch.cat(numbers, -1).to(self.weight.dtype),
         )
 

@@ -1,7 +1,8 @@
 """What turns one flat vector a row into another."""
 
-import torch
 from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ class MLP(nn.Module):
         self.width = widths[-1]
 
     def forward(self, inputs: Float[Tensor, "rows inputs"]) -> Float[Tensor, "rows {self.width}"]:
-        for layer, dropout in zip(self.layers, self.dropouts):
+        for layer, dropout in zip(self.layers, self.dropouts, strict=True):
             inputs = dropout(layer(inputs).relu())
         return inputs
 

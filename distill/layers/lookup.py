@@ -28,16 +28,16 @@ class Lookup(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         ids = ctx.saved_tensors
-        read = [(index.flatten(), grad.flatten(0, -2)) for index, grad in zip(ids, gradients) if grad is not None]
-        gradient = read[0][1].new_zeros(ctx.table_shape) if read else None
-        for index, grad in read:
-            gradient.index_add_(0, index, grad)
-        return gradient, *[None] * len(ids)
+        read = [pair for pair in zip(ids, gradients, strict=True) if pair[1] is not None]
+        table = read[0][1].new_zeros(ctx.table_shape) if read else None
+        for index, gradient in read:
+            table.index_add_(0, index.flatten(), gradient.flatten(0, -2))
+        return table, *[None] * len(ids)
 
     @staticmethod
     def vmap(info: object, in_dims: tuple[int | None, ...], table: Tensor, *ids: Tensor) -> tuple:
         table_dim, *id_dims = in_dims
-        ids = [_first(index, dim, info.batch_size) for index, dim in zip(ids, id_dims)]
+        ids = [_first(index, dim, info.batch_size) for index, dim in zip(ids, id_dims, strict=True)]
         if table_dim is not None:
             table = table.movedim(table_dim, 0)
             start = torch.arange(info.batch_size, device=table.device) * table.shape[1]
