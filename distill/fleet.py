@@ -1,7 +1,7 @@
 """Fleet: many modules of one architecture, run and trained as one."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,15 +28,13 @@ class Fleet(nn.Module):
     def __init__(self, modules: Sequence[nn.Module], *, batched: bool = True) -> None:
         super().__init__()
         self.batched = batched
-        states = [module.state_dict(keep_vars=True) for module in modules]
-        self._parameter_names = [name for name, _ in modules[0].named_parameters()]
-        for name in states[0]:
-            stacked = _stack([state[name].detach() for state in states])
-            if name in self._parameter_names:
-                self.register_parameter(_flat(name), nn.Parameter(stacked))
-            else:
-                self.register_buffer(_flat(name), stacked)
-        self._names = list(states[0])
+        self._parameters_of = [name for name, _ in modules[0].named_parameters()]
+        self._buffers_of = [name for name, _ in modules[0].named_buffers()]
+        for name in self._parameters_of:
+            self.register_parameter(_flat(name), nn.Parameter(_stack([m.get_parameter(name) for m in modules])))
+        for name in self._buffers_of:
+            self.register_buffer(_flat(name), _stack([m.get_buffer(name) for m in modules]))
+        self._names = [*self._parameters_of, *self._buffers_of]
         # On the meta device a module is only its code and shapes. Kept in a list, so that it is no submodule of ours.
         self._blueprints = [module.to("meta") for module in modules]
 
@@ -64,14 +62,17 @@ class Fleet(nn.Module):
         return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
 
     def state(self, index: int) -> dict[str, Tensor]:
-        """One member's own state dict: its own names, its own shapes, copies of its values."""
-        own = self._blueprints[index].state_dict()
-        return {name: _cut(self._tensor(name)[index].detach(), own[name].shape).clone() for name in self._names}
+        """Copies of one member's parameters and persistent buffers: its own names, its own shapes."""
+        shapes = {name: tensor.shape for name, tensor in self._blueprints[index].state_dict().items()}
+        return {name: _cut(self._tensor(name)[index], shape).detach().clone() for name, shape in shapes.items()}
 
-    def member(self, index: int, state: dict[str, Tensor] | None = None) -> nn.Module:
-        """One member as the ordinary module it was written as, with its present weights or those of `state`."""
+    def member(self, index: int) -> nn.Module:
+        """One member as the ordinary module it was written as, with a copy of its present weights."""
         module = copy.deepcopy(self._blueprints[index])
-        module.load_state_dict(self.state(index) if state is None else state, assign=True)
+        module.load_state_dict(self.state(index), assign=True)
+        for name in self._buffers_of:
+            owner, _, leaf = name.rpartition(".")
+            module.get_submodule(owner)._buffers[leaf] = self._tensor(name)[index].clone()
         return module
 
     def narrow(self, members: int) -> None:
@@ -83,7 +84,7 @@ class Fleet(nn.Module):
 
     def set_clock(self, clock: Tensor) -> None:
         """Tells every random layer each member's seed and step, `[members, 2]`."""
-        for name in self._names:
+        for name in self._buffers_of:
             if name.rpartition(".")[2] == "clock":
                 self._tensor(name).copy_(clock)
 
@@ -100,6 +101,21 @@ class Fleet(nn.Module):
         return functional_call(self._blueprints[0], tensors, inputs)
 
 
+def seeded(make: Callable[[int], nn.Module], seeds: Sequence[int]) -> list[nn.Module]:
+    """One module for each seed, whose initial weights depend on that seed alone.
+
+    Args:
+        make: builds the module at a place of the list.
+        seeds: one a module.
+    """
+    modules = []
+    with torch.random.fork_rng(devices=[]):
+        for place, seed in enumerate(seeds):
+            torch.manual_seed(seed)
+            modules.append(make(place))
+    return modules
+
+
 def _flat(name: str) -> str:
     """A parameter's name without dots, which torch does not allow in the names of our own parameters."""
     return "stack:" + name.replace(".", "/")
@@ -108,9 +124,9 @@ def _flat(name: str) -> str:
 def _stack(tensors: Sequence[Tensor]) -> Tensor:
     """Stacks tensors of unequal height, filled up with zeros."""
     shape = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
-    stacked = tensors[0].new_zeros(len(tensors), *shape)
+    stacked = tensors[0].detach().new_zeros(len(tensors), *shape)
     for row, tensor in zip(stacked, tensors, strict=True):
-        row[tuple(slice(0, size) for size in tensor.shape)] = tensor
+        _cut(row, tensor.shape).copy_(tensor.detach())
     return stacked
 
 

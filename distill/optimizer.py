@@ -78,6 +78,17 @@ class MemberAdam(torch.optim.Optimizer):
         self.steps = self.steps[:members]
         self._slices = self._sliced()
 
+    def snapshot(self) -> dict[str, Tensor]:
+        """What a restored optimizer needs to go on, by name."""
+        moments = {f"{name}/{i}": self.state[p][name] for i, p in enumerate(self._stack) for name in ("mean", "square")}
+        return moments | {"steps": self.steps}
+
+    @torch.no_grad()
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Goes on from a `snapshot` of an optimizer of the same stack."""
+        for name, tensor in self.snapshot().items():
+            tensor.copy_(snapshot[name])
+
     def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
         """Never steps a member again that is not healthy."""
         self.live = [live and ok for live, ok in zip(self.live, healthy.tolist(), strict=False)]

@@ -1,0 +1,98 @@
+"""What happens beside training, each as a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from distill.knowledge import KnowledgeWriter
+from distill.learner import Learner
+from distill.ranker import Ranker
+from distill.sampling import Block
+
+
+class Passes(Callback):
+    """Keeps each member at the end of each of its passes, as the ordinary ranker it is.
+
+    Args:
+        pass_steps: steps of one pass of each member.
+        keep: what to do with a member at the end of a pass: called with member, pass (from 1), its ranker and its
+            training loss (mean over the steps of the pass, in nats).
+    """
+
+    def __init__(self, pass_steps: Tensor, keep: Callable[[int, int, Ranker, float], None]) -> None:
+        self.pass_steps, self.keep = pass_steps, keep
+
+    def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Hands over the members whose pass ends with this step."""
+        live = len(learner.fleet)
+        done = (batch_idx + 1) % self.pass_steps[:live] == 0
+        for member in done.nonzero().flatten().tolist():
+            steps = int(self.pass_steps[member])
+            loss = float(learner.costs[member]) / steps
+            learner.costs[member] = 0
+            self.keep(member, (batch_idx + 1) // steps, learner.fleet.member(member).eval(), loss)
+
+
+class ScoreAhead(Callback):
+    """Scores each block with the teacher as it is before it learns from it, and commits scores and teacher together.
+
+    Args:
+        blocks: what is left to score and to learn from, in time order.
+        score: scores rows with a ranker and puts them down; told whether the scores are fit to learn from.
+        writer: commits.
+        shard_rows: rows after which a shard is committed.
+        trained: False if the teacher has not learnt from anything yet, so that its first scores are not covered.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        score: Callable[[Ranker, Any, bool], None],
+        writer: KnowledgeWriter,
+        shard_rows: int,
+        trained: bool,
+    ) -> None:
+        self.score, self.writer, self.shard_rows, self.trained = score, writer, shard_rows, trained
+        self.opens: dict[int, Block] = {}
+        self.closes: set[int] = set()
+        self.open_rows = 0
+        step = 0
+        for block in blocks:
+            self.opens[step] = block
+            step += len(block.batches)
+            self.closes.add(step - 1)
+
+    @torch.no_grad()
+    def on_train_batch_start(self, trainer: Trainer, learner: Learner, batch: Any, batch_idx: int) -> None:
+        """Scores the block that begins with this step."""
+        block = self.opens.get(batch_idx)
+        if block is not None:
+            learner.fleet.eval()
+            self.score(learner.fleet, block.rows, self.trained)
+            learner.fleet.train()
+            self.trained = True
+            self.open_rows += len(block.rows)
+
+    def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Commits at the end of a block, once enough rows are scored."""
+        if batch_idx in self.closes and (self.open_rows >= self.shard_rows or batch_idx == max(self.closes)):
+            self.writer.commit(learner.state())
+            self.open_rows = 0
+
+
+class Advance(Callback):
+    """Tells somebody, after each step, how many rows it had.
+
+    Args:
+        tell: called with the number of rows.
+    """
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self.tell = tell
+
+    def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Counts the rows of every member."""
+        self.tell(int((batch.weight > 0).sum()))

@@ -1,0 +1,54 @@
+"""Feed: from row numbers to batches, with what the teacher said of the rows."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+
+from jaxtyping import Int
+from torch import Tensor
+
+from distill.data.impressions import View
+from distill.knowledge import Knowledge
+from distill.sampling import hidden
+from distill.types import UNSEEN, Batch
+
+
+class Feed:
+    """The batches of a whole training, one for each step.
+
+    Args:
+        view: the features, as the learner may see them.
+        steps: the row numbers of each step, `[members, rows]`.
+        seeds: each member's seed, from which ids are hidden at the rates that the recipe gives.
+        knowledge: what there is to learn from, by name of the source.
+        first: number of the first step that `steps` yields.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        steps: Iterable[Int[Tensor, "members rows"]],
+        seeds: Sequence[int],
+        knowledge: Mapping[str, Knowledge] | None = None,
+        first: int = 0,
+    ) -> None:
+        self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
+        self.knowledge = knowledge or {}
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Gathers each step's rows at once."""
+        for step, rows in enumerate(self.steps, self.first):
+            batch = self.view.take(rows)
+            if self.view.hide.any():
+                batch = self._hide(batch, step)
+            yield batch._replace(
+                knowledge={name: table.take(rows, representation=False) for name, table in self.knowledge.items()}
+            )
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        assert isinstance(self.steps, Sized)
+        return len(self.steps)
+
+    def _hide(self, batch: Batch, step: int) -> Batch:
+        ids = batch.features.categorical
+        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, ids.shape[1])
+        return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))

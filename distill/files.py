@@ -1,0 +1,61 @@
+"""Files that are there whole or not at all, whenever the process dies."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distill.errors import Fault, StoreError
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replaces a JSON file atomically; it is on disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    with open(draft, "w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A draft to fill, which becomes `target` by one rename when the block ends well, and vanishes when it does not.
+
+    Whoever comes second finds `target` there and lets go of its own draft: equal names mean equal contents.
+    """
+    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        if not target.exists():
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def reserve(path: Path) -> None:
+    """Gives a file of holes its blocks: a write into a hole of a full disk would kill the process without a word.
+
+    Raises:
+        StoreError: there is no room.
+    """
+    with open(path, "r+b") as file:
+        size = path.stat().st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, max(1, size))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                return  # A file system without this call; a full disk is then found out when it happens.
+            raise StoreError(Fault(str(path), f"the disk has no room for {size / 2**20:.0f} MiB.", "Free some.")) from None

@@ -1,0 +1,222 @@
+"""Knowledge: what a ranker said of each row, written once, read by every learner."""
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from distill.errors import Fault, KnowledgeMismatch, StoreError
+from distill.files import read_json, reserve, write_json
+from distill.types import Prediction, Settings, Signal
+
+Kind = Literal["time_ahead", "cross_fit", "in_sample", "unknown"]
+
+
+class Manifest(Settings):
+    """What is known about a table of knowledge. Two tables with one fingerprint hold the same scores."""
+
+    fingerprint: str
+    """Of the teacher's settings and of the data it reads."""
+    teacher: str
+    """Class path of the teacher, or the name of an outside table."""
+    data: str
+    """Fingerprint of the impressions that the rows belong to."""
+    view: str
+    """Fingerprint of the features that the teacher saw."""
+    row_id: str
+    """Column that identifies a row, or `position`."""
+    rows: int
+    """Number of rows, covered or not."""
+    tasks: tuple[str, ...]
+    """Names of the columns of the logits."""
+    width: int
+    """Numbers of a representation; 0 where there is none."""
+    kind: Kind
+    """How the training rows were scored."""
+    cut_off: float | None
+    """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
+    dtype: Literal["float16"] = "float16"
+    """Type of logits (raw, natural log-odds) and representations on disk."""
+
+
+class Knowledge:
+    """One complete table, memory-mapped. Row numbers are those of the impressions.
+
+    Attributes:
+        manifest: where it comes from.
+        facts: what was measured when it was finished: coverage, rounding error, the snapshot that is evaluated, the audit.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
+        self.facts: dict[str, Any] = read_json(folder / "facts.json")
+        self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
+
+    def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
+        """What the teacher said of `rows` (log-odds in fp32), and which of them it ever scored; fills are not covered."""
+        place = rows.clamp_min(0).flatten()
+        logit = self._logit[place].view(*rows.shape, -1).float()
+        covered = self._covered[place].view(rows.shape) & (rows >= 0)
+        hidden = self._representation[place] if representation else self._representation.new_empty(len(place), 0)
+        return Signal(Prediction(logit, hidden.view(*rows.shape, hidden.shape[-1]).float()), covered)
+
+    def require(self, *, data: str, tasks: tuple[str, ...]) -> None:
+        """Refuses to be read with other rows or for other tasks.
+
+        Raises:
+            KnowledgeMismatch: with a sentence for each thing that differs.
+        """
+        wanted = {"data": data, "tasks": tasks}
+        words = {"data": "fingerprint of the impressions", "tasks": "tasks"}
+        faults = [
+            Fault(
+                str(self.folder),
+                f"this knowledge was written for another {words[key]}: {getattr(self.manifest, key)}, not {value}.",
+                "Let its own teacher score these rows, or name the data it was written for.",
+            )
+            for key, value in wanted.items()
+            if getattr(self.manifest, key) != value
+        ]
+        if faults:
+            raise KnowledgeMismatch(*faults)
+
+
+class KnowledgeStore:
+    """The tables of knowledge below one folder, each found by its fingerprint."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, fingerprint: str) -> Knowledge | None:
+        """The table of that fingerprint, if it is complete."""
+        folder = self.folder / fingerprint
+        return Knowledge(folder) if (folder / "facts.json").exists() else None
+
+    def writer(self, manifest: Manifest, *, rank: int = 0) -> "KnowledgeWriter":
+        """Begins a table, or goes on with one whose writer was killed."""
+        return KnowledgeWriter(self.folder / manifest.fingerprint, manifest, rank)
+
+
+class KnowledgeWriter:
+    """Writes one rank's share of a table, shard by shard.
+
+    Scores go straight to their place in memory-mapped columns. A shard is committed by the atomic rename of a folder
+    that holds its record and the state of the learner that goes on from it, so that a killed writer loses its open shard
+    only and goes on with the very state that belongs to the last one.
+
+    Raises:
+        KnowledgeMismatch: the folder holds a table of another teacher.
+        StoreError: there is no room for the whole table; known before the first score is computed.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, rank: int = 0) -> None:
+        self.folder, self.manifest, self.rank = folder, manifest, rank
+        self._rounding = 0.0
+        _begin(folder, manifest)
+        self._logit, self._representation, self._covered = _columns(folder, manifest, "r+")
+
+    @property
+    def shards(self) -> list[Path]:
+        """This rank's committed shards, in order."""
+        return sorted((self.folder / "shards").glob(f"{self.rank:04d}-*[0-9]"))
+
+    def add(self, rows: np.ndarray, prediction: Prediction, *, covered: bool = True) -> None:
+        """Puts down what was said of `rows`.
+
+        Args:
+            rows: row numbers `[rows]`.
+            prediction: of one ranker, without a members axis.
+            covered: False for scores that nobody should learn from, such as those of an untrained teacher.
+        """
+        logit = prediction.logit.detach().float().numpy()
+        self._logit[rows] = logit
+        if self.manifest.width:
+            self._representation[rows] = prediction.representation.detach().float().numpy()
+        self._covered[rows] = covered
+        if len(rows):
+            self._rounding = max(self._rounding, float(np.abs(self._logit[rows].astype(np.float32) - logit).max()))
+
+    def commit(self, state: dict[str, Tensor] | None = None) -> None:
+        """Makes everything added so far permanent, together with the learner's state after it."""
+        for column in (self._logit, self._representation, self._covered):
+            column.flush()
+        shards = self.shards
+        number = int(shards[-1].name.partition("-")[2]) + 1 if shards else 0
+        target = self.folder / "shards" / f"{self.rank:04d}-{number:06d}"
+        draft = target.with_name(target.name + ".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        write_json(draft / "shard.json", {"rounding_error": self._rounding})
+        if state is not None:
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / "state.safetensors")
+        draft.rename(target)
+        for old in shards:
+            (old / "state.safetensors").unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Tensor] | None:
+        """The learner's state that was committed with the last shard."""
+        path = self.shards[-1] / "state.safetensors" if self.shards else None
+        return load_file(path) if path is not None and path.exists() else None
+
+    def finish(self, facts: dict[str, Any]) -> Knowledge:
+        """Declares the table complete. Called once, when every rank has committed its last shard.
+
+        Args:
+            facts: what the scorer measured; coverage and rounding error are added here.
+        """
+        records = [read_json(path / "shard.json") for path in sorted((self.folder / "shards").glob("*[0-9]"))]
+        measured = {
+            "rounding_error": max((record["rounding_error"] for record in records), default=0.0),
+            "covered": int(self._covered.sum()),
+        }
+        write_json(self.folder / "facts.json", facts | measured)
+        return Knowledge(self.folder)
+
+
+def _begin(folder: Path, manifest: Manifest) -> None:
+    """Makes the columns at their full size, or checks that those that are there are ours."""
+    path = folder / "manifest.json"
+    if path.exists():
+        found = Manifest.model_validate(read_json(path))
+        if found != manifest:
+            raise KnowledgeMismatch(
+                Fault(str(folder), f"holds the knowledge of {found.teacher} ({found.fingerprint}), not of this teacher.")
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (shape, dtype) in _layout(manifest).items():
+        _reserve(folder / name, shape, dtype)
+    write_json(path, manifest.model_dump(mode="json"))
+
+
+def _layout(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], Any]]:
+    return {
+        "logit.npy": ((manifest.rows, len(manifest.tasks)), np.float16),
+        "representation.npy": ((manifest.rows, manifest.width), np.float16),
+        "covered.npy": ((manifest.rows,), np.bool_),
+    }
+
+
+def _reserve(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    """A column of zeros whose blocks exist on disk."""
+    if not np.prod(shape):
+        np.save(path, np.zeros(shape, dtype))
+        return
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    reserve(path)
+
+
+def _columns(folder: Path, manifest: Manifest, mode: Literal["r", "r+"]) -> list[np.ndarray]:
+    columns = []
+    for name, (shape, dtype) in _layout(manifest).items():
+        column = np.load(folder / name, mmap_mode=mode if np.prod(shape) else None)
+        if column.shape != shape or column.dtype != dtype:
+            raise StoreError(Fault(str(folder / name), f"is damaged: {column.shape} instead of {shape}.", "Delete the folder."))
+        columns.append(column)
+    return columns

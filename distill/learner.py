@@ -1,0 +1,118 @@
+"""Learner: the one LightningModule, for whoever learns, teacher or fleet of students."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from distill.fleet import Fleet
+from distill.objective import Objective
+from distill.optimizer import MemberAdam
+from distill.types import Batch
+
+
+class Pace(NamedTuple):
+    """How fast each member learns, and for how long. Vectors over members, so that settings can differ within a fleet."""
+
+    learning_rate: Float[Tensor, " members"]
+    weight_decay: Float[Tensor, " members"]
+    steps: Int[Tensor, " members"]
+    seeds: tuple[int, ...]
+    schedule: Literal["linear", "constant"]
+
+    def scale(self, step: int) -> list[float]:
+        """The share of each member's learning rate that is left at `step`."""
+        if self.schedule == "constant":
+            return [1.0] * len(self.steps)
+        return (1 - step / self.steps).clamp_min(0).tolist()
+
+
+class Learner(LightningModule):
+    """Trains a fleet, one batch a step. Thin: what is learnt stands in the objective, from what in the batch.
+
+    A member that is done leaves the stack with the first batch that has no rows for it. A member whose loss is no longer
+    finite is never stepped again; it stays in its place, so that nothing changes for the others.
+
+    Args:
+        build: makes the fleet; called in `configure_model`, so that a strategy may shard it.
+        objective: what a batch costs.
+        pace: how fast and how long.
+        heads: makes the fleet of auxiliary heads, if the teacher marks one.
+    """
+
+    def __init__(
+        self, build: Callable[[], Fleet], objective: Objective, pace: Pace, heads: Callable[[], Fleet] | None = None
+    ) -> None:
+        super().__init__()
+        self.build, self.build_heads = build, heads
+        self.objective, self.pace = objective, pace
+        self.fleet: Fleet | None = None
+        self.heads: Fleet | None = None
+        self.failed: dict[int, int] = {}
+        self.first_step = 0
+        self.costs = torch.zeros(len(pace.seeds))
+
+    def configure_model(self) -> None:
+        """Builds the fleet, once."""
+        if self.fleet is None:
+            self.fleet = self.build()
+            self.heads = self.build_heads() if self.build_heads else None
+
+    def configure_optimizers(self) -> MemberAdam:
+        """Adam with the settings of each member."""
+        self.adam = MemberAdam(self.parameters(), self.pace.learning_rate, self.pace.weight_decay)
+        return self.adam
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss of one batch, summed over members."""
+        self._keep_pace(self.first_step + index, len(batch.weight))
+        served = self.fleet(batch.features)
+        taught = self.heads(served) if self.heads else served
+        losses = self.objective(served, taught, batch)
+        self._watch(losses.member.detach(), self.first_step + index)
+        return losses.total
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that goes on from here: weights and optimizer."""
+        return {f"weight/{name}": tensor for name, tensor in self.named_parameters()} | {
+            f"adam/{name}": tensor for name, tensor in self.adam.snapshot().items()
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor], step: int) -> None:
+        """Goes on from `state`, which was taken before `step`."""
+        for name, tensor in self.named_parameters():
+            tensor.copy_(state[f"weight/{name}"])
+        self.adam.restore({name.removeprefix("adam/"): tensor for name, tensor in state.items() if "adam/" in name})
+        self.first_step = step
+
+    def _keep_pace(self, step: int, live: int) -> None:
+        if live < len(self.fleet):
+            for stack in filter(None, (self.fleet, self.heads)):
+                stack.narrow(live)
+            self.adam.narrow(live)
+        self.adam.scale = self.pace.scale(step)
+        self.fleet.set_clock(torch.tensor([[seed, step] for seed in self.pace.seeds[:live]]))
+
+    def _watch(self, cost: Float[Tensor, " members"], step: int) -> None:
+        healthy = cost.isfinite()
+        if not healthy.all():
+            for member in (~healthy).nonzero().flatten().tolist():
+                self.failed.setdefault(member, step)
+            self.adam.quarantine(healthy)
+        self.costs[: len(cost)] += cost.nan_to_num(0.0)
+
+
+def train(learner: Learner, batches: object, callbacks: list[Callback], *, devices: int = 1) -> None:
+    """Fits a learner to an iterable of batches, one pass of which is the whole training."""
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=devices,
+        max_epochs=1,
+        callbacks=callbacks,
+        barebones=True,
+    )
+    trainer.fit(learner, batches)

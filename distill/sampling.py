@@ -1,0 +1,121 @@
+"""Which rows a learner sees at each step. Functions of the rows and of a member's seed alone, never of the stack."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from distill.fingerprint import derived_seed
+
+FILL = -1
+"""Stands where a member has fewer rows than the batch has places."""
+
+
+class Shuffled:
+    """Every member's own rows, pass after pass, each pass in a new order drawn from the member's seed.
+
+    A pass of n rows takes ceil(n / batch) steps of nearly equal size, so that no pass ends on a step of three rows.
+    Members stand in order of their steps, longest first, so that those that are done are a suffix of the stack.
+
+    Args:
+        rows: each member's row numbers.
+        seeds: each member's seed.
+        batch: most rows of a step.
+        epochs: each member's number of passes.
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray], seeds: Sequence[int], batch: int, epochs: Sequence[int]) -> None:
+        self.rows = [torch.from_numpy(np.asarray(own)) for own in rows]
+        self.seeds = seeds
+        self.batch = batch
+        self._sizes = torch.tensor([len(own) for own in rows])
+        self.pass_steps = -(-self._sizes // batch)
+        self.steps = self.pass_steps * torch.tensor(epochs)
+        if (self.steps.diff() > 0).any():
+            raise ValueError("members must stand in order of their steps, longest first")
+        self._order = torch.full((len(rows), max(map(len, rows))), FILL)
+
+    def __len__(self) -> int:
+        """Steps of the longest member."""
+        return int(self.steps[0])
+
+    def __iter__(self) -> Iterator[Int[Tensor, "members rows"]]:
+        """The row numbers of each step, for the members that are not done, filled up with `FILL`."""
+        for step in range(len(self)):
+            yield self.at(step)
+
+    def at(self, step: int) -> Int[Tensor, "members rows"]:
+        """The row numbers of one step. Steps must be asked for in order."""
+        live = int((self.steps > step).sum())
+        turn, position = step // self.pass_steps[:live], step % self.pass_steps[:live]
+        for member in (position == 0).nonzero().flatten().tolist():
+            self._shuffle(member, int(turn[member]))
+        start = position * self._sizes[:live] // self.pass_steps[:live]
+        stop = (position + 1) * self._sizes[:live] // self.pass_steps[:live]
+        return self._window(start, stop)
+
+    def _window(self, start: Tensor, stop: Tensor) -> Tensor:
+        place = start[:, None] + torch.arange(int((stop - start).max()))
+        rows = self._order[: len(start)].gather(1, place.clamp_max(self._order.shape[1] - 1))
+        return torch.where(place < stop[:, None], rows, FILL)
+
+    def _shuffle(self, member: int, turn: int) -> None:
+        generator = torch.Generator().manual_seed(derived_seed(self.seeds[member], "order", turn))
+        own = self.rows[member]
+        self._order[member, : len(own)] = own[torch.randperm(len(own), generator=generator)]
+
+
+def hidden(
+    rates: Float[Tensor, " fields"], seeds: Sequence[int], step: int, rows: int
+) -> Bool[Tensor, "members rows fields"]:
+    """Which ids of a step are hidden as if unseen: drawn for each field at its rate, from the member's seed and the step."""
+    draws = [
+        torch.rand(rows, len(rates), generator=torch.Generator().manual_seed(derived_seed(seed, "hide", step)))
+        for seed in seeds
+    ]
+    return torch.stack(draws) < rates
+
+
+class Block(NamedTuple):
+    """Rows that are scored by one state of the teacher, and then learnt from.
+
+    Attributes:
+        rows: row numbers, in time order.
+        batches: the same rows in the steps that learn from them.
+    """
+
+    rows: np.ndarray
+    batches: list[np.ndarray]
+
+
+def in_time(rows: np.ndarray, time: np.ndarray, batch: int, seed: int) -> list[Block]:
+    """Cuts rows into blocks that follow one another strictly in time.
+
+    Rows of one time (one impression, one period) are never split, so that no row is scored by a state that has seen a
+    label of its own time. A block holds at least `batch` rows; one that a long tie makes larger is shuffled and learnt
+    from in several steps.
+
+    Args:
+        rows: row numbers.
+        time: the time of every row of the data.
+        batch: rows of a step.
+        seed: from which the order within a long tie is drawn.
+    """
+    rows = rows[np.argsort(time[rows], kind="stable")]
+    starts = np.flatnonzero(np.r_[True, np.diff(time[rows]) > 0])
+    blocks, first = [], 0
+    while first < len(rows):
+        after = np.searchsorted(starts, first + batch)
+        last = int(starts[after]) if after < len(starts) else len(rows)
+        blocks.append(_block(rows[first:last], batch, derived_seed(seed, "tie", len(blocks))))
+        first = last
+    return blocks
+
+
+def _block(rows: np.ndarray, batch: int, seed: int) -> Block:
+    steps = max(1, round(len(rows) / batch))
+    order = np.random.default_rng(seed).permutation(len(rows)) if steps > 1 else np.arange(len(rows))
+    return Block(rows, np.array_split(rows[order], steps))
