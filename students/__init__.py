@@ -3,4 +3,4 @@
 from students.dcn_v2 import DCNv2
 from students.dnn import DNN
 
-__all__ = ["DCNv2", "DNN"]
+__all__ = ["DNN", "DCNv2"]

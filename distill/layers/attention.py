@@ -26,13 +26,14 @@ class TargetAttention(nn.Module):
         self.recency = nn.Parameter(torch.zeros(heads, steps))
         self.output = nn.Linear(heads * inputs, width, bias=False)
         self.heads = heads
+        self.width = width
 
     def forward(
         self,
         query: Float[Tensor, "rows query"],
         steps: Float[Tensor, "rows steps inputs"],
         present: Bool[Tensor, "rows steps"],
-    ) -> Float[Tensor, "rows width"]:
+    ) -> Float[Tensor, "rows {self.width}"]:
         """One vector a row; zero where no step is present."""
         heads = self.query(query).unflatten(-1, (self.heads, -1))
         scores = heads @ steps.mT * steps.shape[-1] ** -0.5 + self.recency

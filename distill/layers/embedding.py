@@ -11,6 +11,10 @@ from distill.layers.lookup import lookup
 from distill.types import PAD, Features, FeatureSchema, SequenceField
 
 
+INITIAL_SPREAD = 0.01
+"""Standard deviation of fresh embeddings: small, so that ids never seen in training say next to nothing."""
+
+
 class Embedded(NamedTuple):
     """The features of some impressions as vectors.
 
@@ -74,10 +78,6 @@ class FieldEmbedding(nn.Module):
 
     def forward(self, features: Features) -> Float[Tensor, "rows {self.width}"]:
         return self.flat(self.embed(features))
-
-
-INITIAL_SPREAD = 0.01
-"""Standard deviation of fresh embeddings: small, so that ids never seen in training say next to nothing."""
 
 
 def pool(
