@@ -1,16 +1,22 @@
 """What happens beside training, each as a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
+from distill.feed import Predict
 from distill.knowledge import KnowledgeWriter
 from distill.learner import Learner
 from distill.ranker import Ranker
 from distill.sampling import Block
+
+BLOCKS = "blocks"
+"""Name under which a snapshot says how many blocks the teacher has learnt from."""
 
 
 class Passes(Callback):
@@ -41,29 +47,29 @@ class ScoreAhead(Callback):
 
     Args:
         blocks: what is left to score and to learn from, in time order.
-        score: scores rows with a ranker and puts them down; told whether the scores are fit to learn from.
+        score: scores rows and puts them down; told whether the scores are fit to learn from.
         writer: commits.
         shard_rows: rows after which a shard is committed.
-        trained: False if the teacher has not learnt from anything yet, so that its first scores are not covered.
+        done: blocks that went before. The very first block is scored by an untrained teacher and not covered.
     """
 
     def __init__(
         self,
         blocks: Sequence[Block],
-        score: Callable[[Ranker, Any, bool], None],
+        score: Callable[[Predict, np.ndarray, bool], None],
         writer: KnowledgeWriter,
         shard_rows: int,
-        trained: bool,
+        done: int,
     ) -> None:
-        self.score, self.writer, self.shard_rows, self.trained = score, writer, shard_rows, trained
+        self.score, self.writer, self.shard_rows, self.done = score, writer, shard_rows, done
         self.opens: dict[int, Block] = {}
         self.closes: set[int] = set()
-        self.open_rows = 0
-        step = 0
+        self.open_rows = step = 0
         for block in blocks:
             self.opens[step] = block
             step += len(block.batches)
             self.closes.add(step - 1)
+        self.last = step - 1
 
     @torch.no_grad()
     def on_train_batch_start(self, trainer: Trainer, learner: Learner, batch: Any, batch_idx: int) -> None:
@@ -71,15 +77,17 @@ class ScoreAhead(Callback):
         block = self.opens.get(batch_idx)
         if block is not None:
             learner.fleet.eval()
-            self.score(learner.fleet, block.rows, self.trained)
+            self.score(partial(learner.fleet.alone, 0), block.rows, self.done > 0)
             learner.fleet.train()
-            self.trained = True
             self.open_rows += len(block.rows)
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Commits at the end of a block, once enough rows are scored."""
-        if batch_idx in self.closes and (self.open_rows >= self.shard_rows or batch_idx == max(self.closes)):
-            self.writer.commit(learner.state())
+        if batch_idx not in self.closes:
+            return
+        self.done += 1
+        if self.open_rows >= self.shard_rows or batch_idx == self.last:
+            self.writer.commit(learner.state() | {BLOCKS: torch.tensor(self.done)})
             self.open_rows = 0
 
 

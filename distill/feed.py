@@ -1,14 +1,30 @@
 """Feed: from row numbers to batches, with what the teacher said of the rows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 
+import numpy as np
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
 from distill.sampling import hidden
-from distill.types import UNSEEN, Batch
+from distill.types import UNSEEN, Batch, Features, Prediction
+
+Predict = Callable[[Features], Prediction]
+"""A ranker in evaluation mode, or one member of a fleet."""
+
+CHUNK = 8192
+"""Rows scored at once: enough to fill the processor, few enough for its caches."""
+
+
+@torch.no_grad()
+def predictions(predict: Predict, view: View, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Prediction]]:
+    """What a ranker says of `rows`, in chunks with their row numbers."""
+    for first in range(0, len(rows), CHUNK):
+        chunk = rows[first : first + CHUNK]
+        yield chunk, predict(view.take(torch.from_numpy(chunk)).features)
 
 
 class Feed:

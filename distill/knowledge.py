@@ -14,6 +14,9 @@ from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
 from distill.types import Prediction, Settings, Signal
 
+STATE = "state.safetensors"
+"""The learner's state, beside the shard it was committed with."""
+
 Kind = Literal["time_ahead", "cross_fit", "in_sample", "unknown"]
 
 
@@ -50,12 +53,14 @@ class Knowledge:
     Attributes:
         manifest: where it comes from.
         facts: what was measured when it was finished: coverage, rounding error, the snapshot that is evaluated, the audit.
+            Empty while the table is being written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
-        self.facts: dict[str, Any] = read_json(folder / "facts.json")
+        facts = folder / "facts.json"
+        self.facts: dict[str, Any] = read_json(facts) if facts.exists() else {}
         self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
 
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
@@ -143,7 +148,7 @@ class KnowledgeWriter:
             self._rounding = max(self._rounding, float(np.abs(self._logit[rows].astype(np.float32) - logit).max()))
 
     def commit(self, state: dict[str, Tensor] | None = None) -> None:
-        """Makes everything added so far permanent, together with the learner's state after it."""
+        """Makes everything added so far permanent, together with the learner's state after it, if it still learns."""
         for column in (self._logit, self._representation, self._covered):
             column.flush()
         shards = self.shards
@@ -154,15 +159,19 @@ class KnowledgeWriter:
         draft.mkdir(parents=True)
         write_json(draft / "shard.json", {"rounding_error": self._rounding})
         if state is not None:
-            save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / "state.safetensors")
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / STATE)
         draft.rename(target)
-        for old in shards:
-            (old / "state.safetensors").unlink(missing_ok=True)
+        for old in shards if state is not None else []:
+            (old / STATE).unlink(missing_ok=True)
 
     def state(self) -> dict[str, Tensor] | None:
-        """The learner's state that was committed with the last shard."""
-        path = self.shards[-1] / "state.safetensors" if self.shards else None
-        return load_file(path) if path is not None and path.exists() else None
+        """The learner's state that was committed last."""
+        paths = [shard / STATE for shard in self.shards if (shard / STATE).exists()]
+        return load_file(paths[-1]) if paths else None
+
+    def read(self) -> Knowledge:
+        """The table as far as it is written."""
+        return Knowledge(self.folder)
 
     def finish(self, facts: dict[str, Any]) -> Knowledge:
         """Declares the table complete. Called once, when every rank has committed its last shard.
@@ -176,7 +185,7 @@ class KnowledgeWriter:
             "covered": int(self._covered.sum()),
         }
         write_json(self.folder / "facts.json", facts | measured)
-        return Knowledge(self.folder)
+        return self.read()
 
 
 def _begin(folder: Path, manifest: Manifest) -> None:

@@ -53,6 +53,7 @@ class Learner(LightningModule):
         self.heads: Fleet | None = None
         self.failed: dict[int, int] = {}
         self.first_step = 0
+        self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
 
     def configure_model(self) -> None:
@@ -64,6 +65,8 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
         self.adam = MemberAdam(self.parameters(), self.pace.learning_rate, self.pace.weight_decay)
+        for name, tensor in self._goes_on().items() if self._resumed else ():
+            tensor.data.copy_(self._resumed[name])
         return self.adam
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
@@ -76,18 +79,15 @@ class Learner(LightningModule):
         return losses.total
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that goes on from here: weights and optimizer."""
-        return {f"weight/{name}": tensor for name, tensor in self.named_parameters()} | {
-            f"adam/{name}": tensor for name, tensor in self.adam.snapshot().items()
-        }
+        """Everything that training goes on from: weights and moments."""
+        return {name: tensor.detach() for name, tensor in self._goes_on().items()}
 
-    @torch.no_grad()
-    def restore(self, state: dict[str, Tensor], step: int) -> None:
-        """Goes on from `state`, which was taken before `step`."""
-        for name, tensor in self.named_parameters():
-            tensor.copy_(state[f"weight/{name}"])
-        self.adam.restore({name.removeprefix("adam/"): tensor for name, tensor in state.items() if "adam/" in name})
-        self.first_step = step
+    def resume(self, state: dict[str, Tensor], step: int) -> None:
+        """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
+        self._resumed, self.first_step = state, step
+
+    def _goes_on(self) -> dict[str, Tensor]:
+        return dict(self.named_parameters()) | {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
 
     def _keep_pace(self, step: int, live: int) -> None:
         if live < len(self.fleet):

@@ -79,15 +79,9 @@ class MemberAdam(torch.optim.Optimizer):
         self._slices = self._sliced()
 
     def snapshot(self) -> dict[str, Tensor]:
-        """What a restored optimizer needs to go on, by name."""
+        """The tensors that the next step depends on, by name; copying into them resumes."""
         moments = {f"{name}/{i}": self.state[p][name] for i, p in enumerate(self._stack) for name in ("mean", "square")}
         return moments | {"steps": self.steps}
-
-    @torch.no_grad()
-    def restore(self, snapshot: dict[str, Tensor]) -> None:
-        """Goes on from a `snapshot` of an optimizer of the same stack."""
-        for name, tensor in self.snapshot().items():
-            tensor.copy_(snapshot[name])
 
     def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
         """Never steps a member again that is not healthy."""

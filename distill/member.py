@@ -1,0 +1,131 @@
+"""Members: which students there are, and which of them train together."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+from distill.data.impressions import TRAIN, Impressions, View
+from distill.fingerprint import derived_seed, fingerprint
+from distill.recipe.sections import Students
+
+Arm = Literal["distilled", "control"]
+SOURCE = "teacher"
+"""Name of the teacher's knowledge in a batch."""
+
+
+class Member(NamedTuple):
+    """One student of one arm. Equal fingerprints mean equal students, up to rounding.
+
+    Attributes:
+        vertical: whose rows it learns from.
+        domain: of the vertical, where there is one.
+        arm: `distilled`, or its twin `control`, which differs in nothing but the teacher.
+        seed: number of the seed, from 0.
+        random_seed: from which its weights, its order of rows and its dropout are drawn; the same for both arms.
+        rows: number of its training rows.
+        settings: what may differ between members of one fleet.
+        fingerprint: hash of all that decides how it turns out.
+        group: hash of what it has in common with those that stop when it stops.
+    """
+
+    vertical: str
+    domain: str | None
+    arm: Arm
+    seed: int
+    random_seed: int
+    rows: int
+    settings: dict[str, float]
+    fingerprint: str
+    group: str
+
+    @property
+    def name(self) -> str:
+        """Vertical, arm and seed."""
+        return f"{self.vertical}/{self.arm}/{self.seed}"
+
+
+def roster(students: Students, impressions: Impressions, view: View, knowledge: str, seed: int) -> list[Member]:
+    """Every student that a recipe asks for, with its twin.
+
+    Args:
+        students: their section of the recipe.
+        impressions: the rows.
+        view: what the students see.
+        knowledge: fingerprint of the teacher's table.
+        seed: the recipe's.
+    """
+    rows = {vertical: len(impressions.select(TRAIN, vertical)) for vertical in impressions.verticals}
+    return [
+        _member(students, impressions, view, knowledge, seed, vertical, number, arm)
+        for vertical in impressions.verticals
+        if rows[vertical] >= students.min_rows
+        for number in range(students.seeds)
+        for arm in ("distilled", "control")
+    ]
+
+
+def size_class(rows: int) -> int:
+    """Verticals of one class differ less than four times in size, so that they can share a stack and a stopping rule."""
+    return int(math.log2(max(1, rows))) // 2
+
+
+def cohorts(members: Iterable[Member], most: int) -> list[list[Member]]:
+    """Who trains together: members of one size class, the longest training first, at most `most` at once.
+
+    A pure function of the members; the twins of a vertical stay together.
+    """
+    ordered = sorted(members, key=lambda one: (-size_class(one.rows), -one.rows, one.vertical, one.seed, one.arm))
+    classes = [list(group) for _, group in groupby(ordered, key=lambda one: size_class(one.rows))]
+    return [group[first : first + most] for group in classes for first in range(0, len(group), most)]
+
+
+def _member(
+    students: Students,
+    impressions: Impressions,
+    view: View,
+    knowledge: str,
+    seed: int,
+    vertical: str,
+    number: int,
+    arm: Arm,
+) -> Member:
+    rows = len(impressions.select(TRAIN, vertical))
+    random_seed = derived_seed(seed, "student", vertical, number)
+    settings = _settings(students, arm)
+    common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
+    lesson = [knowledge, students.distill.logit.head] if arm == "distilled" else []
+    return Member(
+        vertical=vertical,
+        domain=impressions.domains[vertical],
+        arm=arm,
+        seed=number,
+        random_seed=random_seed,
+        rows=rows,
+        settings=settings,
+        fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
+        group=fingerprint(common, lesson, size_class(rows)),
+    )
+
+
+def _settings(students: Students, arm: Arm) -> dict[str, float]:
+    train, logit = students.train, students.distill.logit
+    return {
+        "learning_rate": train.learning_rate,
+        "weight_decay": train.weight_decay,
+        "logit_weight": logit.weight if arm == "distilled" else 0.0,
+        "temperature": logit.temperature if arm == "distilled" else 1.0,
+    }
+
+
+def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:
+    """Places of the members of each group."""
+    groups: dict[str, list[int]] = {}
+    for place, member in enumerate(members):
+        groups.setdefault(member.group, []).append(place)
+    return groups
+
+
+def facts(member: Member) -> dict[str, Any]:
+    """A member as it is written down."""
+    return member._asdict()

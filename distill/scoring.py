@@ -1,0 +1,207 @@
+"""Scoring: trains the teacher and lets it label the log, without its having seen the labels it speaks of."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from distill.callbacks import BLOCKS, Advance, Passes, ScoreAhead
+from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
+from distill.feed import Feed, Predict, predictions
+from distill.fingerprint import derived_seed, fingerprint
+from distill.fleet import Fleet, seeded
+from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
+from distill.learner import Learner, Pace, train
+from distill.metrics import normalized_entropy
+from distill.objective import Objective
+from distill.ranker import Ranker
+from distill.recipe.sections import CrossFit, TrainedTeacher
+from distill.sampling import Shuffled, in_time
+from distill.types import Prediction
+
+SHARDS = 12
+"""Shards of a time-ahead pass; a killed one repeats at most this share of its work."""
+
+
+class Lesson(NamedTuple):
+    """What a teacher is trained with.
+
+    Attributes:
+        teacher: its section of the recipe.
+        impressions: the rows.
+        view: its features.
+        seed: the recipe's seed.
+        tell: called with the rows of each step.
+    """
+
+    teacher: TrainedTeacher
+    impressions: Impressions
+    view: View
+    seed: int
+    tell: Callable[[int], None]
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        """Rows it may learn from."""
+        return self.impressions.select(TRAIN)
+
+    @property
+    def later_rows(self) -> np.ndarray:
+        """Rows it may only score."""
+        return np.concatenate([self.impressions.select(VALID), self.impressions.select(TEST)])
+
+
+def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:
+    """The teacher's table of knowledge: found, gone on with, or made."""
+    manifest = manifest_of(lesson)
+    found = store.find(manifest.fingerprint)
+    return found if found is not None else _score(lesson, store.writer(manifest))
+
+
+def manifest_of(lesson: Lesson) -> Manifest:
+    """What the table of this lesson is called, before anything is trained."""
+    impressions, teacher = lesson.impressions, lesson.teacher
+    model = teacher.model.build(lesson.view.schema(None))
+    width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
+    latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
+    return Manifest(
+        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed),
+        teacher=teacher.model.path,
+        data=impressions.fingerprint,
+        view=lesson.view.fingerprint,
+        row_id=impressions.row_id or "position",
+        rows=impressions.rows,
+        tasks=impressions.tasks,
+        width=width,
+        kind=teacher.score.kind,
+        cut_off=None if latest is None else float(latest),
+    )
+
+
+def _score(lesson: Lesson, writer: KnowledgeWriter) -> Knowledge:
+    score_train = {"time_ahead": _time_ahead, "cross_fit": _cross_fit, "in_sample": _in_sample}
+    rankers = score_train[lesson.teacher.score.kind](lesson, writer)
+    _put(writer, lesson, partial(_ensemble, rankers), lesson.later_rows)
+    writer.commit()
+    snapshot = _save(rankers, writer.folder)
+    return writer.finish({"snapshot": snapshot, "audit": audit(writer.read(), lesson.impressions)})
+
+
+def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
+    """One pass in time order; each block is scored by the teacher as it was before the block."""
+    train_settings, rows = lesson.teacher.train, lesson.train_rows
+    seed = derived_seed(lesson.seed, "teacher", 0)
+    blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed)
+    state = writer.state() or {}
+    done = int(state.get(BLOCKS, 0))
+    learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
+    first = sum(len(block.batches) for block in blocks[:done])
+    learner.resume(state, first)
+    lesson.tell(sum(len(block.rows) for block in blocks[:done]))
+    left = blocks[done:]
+    steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
+    if steps:
+        put = partial(_put, writer, lesson)
+        ahead = ScoreAhead(left, put, writer, len(rows) // SHARDS, done)
+        train(learner, Feed(lesson.view, steps, [seed], first=first), [ahead, Advance(lesson.tell)])
+    else:
+        learner.configure_model()
+        learner.configure_optimizers()
+    return [learner.fleet.member(0).eval()]
+
+
+def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
+    """A teacher for each fold, trained on the other folds, scores the rows of its own."""
+    settings, rows = lesson.teacher.score, lesson.train_rows
+    assert isinstance(settings, CrossFit)
+    fold = _folds(lesson.impressions.key(settings.by)[rows], settings.folds, lesson.seed)
+    rankers = _fit(lesson, [rows[fold != number] for number in range(settings.folds)])
+    for number, ranker in enumerate(rankers):
+        _put(writer, lesson, ranker, rows[fold == number])
+    return rankers
+
+
+def _in_sample(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
+    """One teacher scores the very rows it was trained on."""
+    rankers = _fit(lesson, [lesson.train_rows])
+    _put(writer, lesson, rankers[0], lesson.train_rows)
+    return rankers
+
+
+def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
+    """A fleet of teachers, one for each set of rows; in the order of the sets."""
+    settings = lesson.teacher.train
+    order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+    seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
+    steps = Shuffled([rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(rows))
+    learner = _learner(lesson, seeds, steps.steps.tolist())
+    kept: dict[int, Ranker] = {}
+    passes = Passes(steps.pass_steps, lambda member, _pass, ranker, _loss: kept.update({order[member]: ranker}))
+    train(learner, Feed(lesson.view, steps, seeds), [passes, Advance(lesson.tell)])
+    return [kept[place] for place in range(len(rows))]
+
+
+def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
+    settings, schema = lesson.teacher.train, lesson.view.schema(None)
+    pace = Pace(
+        learning_rate=torch.full((len(seeds),), settings.learning_rate),
+        weight_decay=torch.full((len(seeds),), settings.weight_decay),
+        steps=torch.tensor(steps),
+        seeds=tuple(seeds),
+        schedule=settings.schedule,
+    )
+    return Learner(lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds)), Objective(), pace)
+
+
+def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
+    for chunk, prediction in predictions(predict, lesson.view, rows):
+        writer.add(chunk, prediction, covered=covered)
+
+
+def _ensemble(rankers: Sequence[Ranker], features: Any) -> Prediction:
+    """The mean of their log-odds. Representations of different rankers have no common axes: the first one's stands."""
+    said = [ranker(features) for ranker in rankers]
+    return Prediction(torch.stack([one.logit for one in said]).mean(0), said[0].representation)
+
+
+def _folds(key: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold of each row: all rows of one key in one fold, drawn from the seed."""
+    values, place = np.unique(key, return_inverse=True)
+    generator = np.random.default_rng(derived_seed(seed, "folds"))
+    return (generator.permutation(len(values)) % folds)[place]
+
+
+def _weights(rankers: Sequence[Ranker]) -> dict[str, torch.Tensor]:
+    return {f"{place}/{name}": tensor for place, one in enumerate(rankers) for name, tensor in one.state_dict().items()}
+
+
+def _save(rankers: Sequence[Ranker], folder: Path) -> str:
+    """Writes the snapshot that is evaluated, and gives its fingerprint."""
+    weights = _weights(rankers)
+    save_file(weights, folder / "snapshot.safetensors")
+    return fingerprint({name: tensor.double().sum().item() for name, tensor in weights.items()})
+
+
+def audit(knowledge: Knowledge, impressions: Impressions) -> dict[str, dict[str, float | None]]:
+    """For each task, NE of the teacher on the rows it labelled and on later ones.
+
+    Far better on the first than on the others means that its labels leaked into its scores.
+    """
+    splits = {"train": TRAIN, "valid": VALID, "test": TEST}
+    return {
+        task: {name: _judge(knowledge, impressions, impressions.select(split), place) for name, split in splits.items()}
+        for place, task in enumerate(impressions.tasks)
+    }
+
+
+def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
+    prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
+    there = covered.numpy() & impressions.valid[rows, task]
+    entropy = normalized_entropy(
+        prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.weight[rows][there]
+    )
+    return None if np.isnan(entropy) else float(entropy)
