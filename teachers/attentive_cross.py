@@ -42,13 +42,12 @@ class AttentiveCross(Ranker):
         self.histories = tuple(field for field in schema.sequences if field.ordered)
         self.candidates = tuple(_candidates(schema, field) for field in self.histories)
         self.embedding = FieldEmbedding(schema, config.embedding)
-        self.verticals = Verticals(schema.verticals, config.embedding, len(schema.tasks))
         self.attention = nn.ModuleList(
             _attention(field, len(candidates) + 1, config)
             for field, candidates in zip(self.histories, self.candidates, strict=True)
         )
         width = self.embedding.width + config.embedding + sum(read.width for read in self.attention)
-        self.gate = nn.Linear(config.embedding, width, bias=False)
+        self.verticals = Verticals(schema.verticals, config.embedding, width, len(schema.tasks))
         self.cross = Cross(width, config.cross_layers)
         self.mlp = MLP(width, config.hidden, config.dropout)
         self.representation = nn.Linear(self.cross.width + self.mlp.width, config.representation)
@@ -57,9 +56,9 @@ class AttentiveCross(Ranker):
 
     def forward(self, features: Features) -> Prediction:
         embedded = self.embedding.embed(features)
-        vertical, bias = self.verticals(features.vertical)
+        vertical, gate, bias = self.verticals(features.vertical)
         inputs = torch.cat([self.embedding.flat(embedded), vertical, *self._attended(embedded, vertical)], -1)
-        inputs = inputs * 2 * self.gate(vertical).sigmoid()
+        inputs = inputs * gate
         representation = self.representation(torch.cat([self.cross(inputs), self.mlp(inputs)], -1))
         return Prediction(self.head(representation) + bias, representation)
 
@@ -73,26 +72,30 @@ class AttentiveCross(Ranker):
 
 
 class Verticals(nn.Module):
-    """An embedding and a bias for each vertical; zeros, which change nothing, for any other id.
+    """What a vertical changes: it adds an embedding, gates every input and shifts every logit.
+
+    Any other id than those of the known verticals changes nothing: embedding 0, gates 1, biases 0.
 
     Args:
         count: number of verticals.
         width: width of an embedding.
-        tasks: number of biases.
+        gates: number of inputs.
+        tasks: number of logits.
     """
 
-    def __init__(self, count: int, width: int, tasks: int) -> None:
+    def __init__(self, count: int, width: int, gates: int, tasks: int) -> None:
         super().__init__()
         self.register_buffer("count", torch.tensor(count))
         self.embedding = nn.Parameter(torch.cat([torch.randn(count, width) * 0.1, torch.zeros(1, width)]))
+        self.gate = nn.Linear(width, gates, bias=False)
         self.bias = nn.Parameter(torch.zeros(count + 1, tasks))
 
-    def forward(
-        self, vertical: Int[Tensor, " rows"]
-    ) -> tuple[Float[Tensor, "rows width"], Float[Tensor, "rows tasks"]]:
-        """The embedding and the biases of each row's vertical."""
+    def forward(self, vertical: Int[Tensor, " rows"]) -> tuple[Float[Tensor, "rows _"], ...]:
+        """Embedding, gates in (0, 2) and biases of each row's vertical."""
         row = torch.where((vertical >= 0) & (vertical < self.count), vertical, self.count)
-        return *lookup(self.embedding, row), *lookup(self.bias, row)
+        # Gates are worked out once a vertical, of which there are fewer than rows.
+        tables = (self.embedding, 2 * self.gate(self.embedding).sigmoid(), self.bias)
+        return tuple(lookup(table, row)[0] for table in tables)
 
 
 def _candidates(schema: FeatureSchema, field: SequenceField) -> list[int]:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from distill.layers.lookup import lookup
 from distill.types import PAD, Features, FeatureSchema, SequenceField
 
-
 INITIAL_SPREAD = 0.01
 """Standard deviation of fresh embeddings: small, so that ids never seen in training say next to nothing."""
 
@@ -87,4 +86,4 @@ def pool(
     share = present.to(steps.dtype)
     if field.ordered or field.pool == "mean":
         share = share / share.sum(-1, keepdim=True).clamp(min=1)
-    return (share.unsqueeze(-2) @ steps).squeeze(-2)
+    return (steps * share.unsqueeze(-1)).sum(-2)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -50,5 +49,5 @@ class Cross(nn.Module):
     def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
         crossed = inputs
         for layer in self.layers:
-            crossed = torch.addcmul(crossed, inputs, layer(crossed))
+            crossed = inputs * layer(crossed) + crossed
         return crossed
