@@ -77,7 +77,9 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     >>> nearest("studnets", ["students", "teacher"])
     'students'
     """
-    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    names = list(valid)
+    swapped = [other for other in names if sorted(other) == sorted(name)]
+    matches = swapped or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 

@@ -20,9 +20,11 @@ UNSEEN = 0
 
 
 class Settings(BaseModel):
-    """What a user may set. Unknown keys are refused, values are checked, nothing changes afterwards."""
+    """What a user may set. Unknown keys and infinite numbers are refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 @dataclass(frozen=True)

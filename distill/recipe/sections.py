@@ -32,7 +32,7 @@ class Train(Settings):
     """How long and how fast a ranker learns. AdamW, whose every setting is a number of the member."""
 
     epochs: int = Field(default=4, ge=1)
-    """Passes over the training rows at most; the stopping rule may take an earlier one. Time-ahead scoring allows one."""
+    """Passes over the training rows at most; the stopping rule may take an earlier one."""
     batch: int = Field(default=256, ge=1)
     """Rows of one step."""
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -41,6 +41,15 @@ class Train(Settings):
     """How the learning rate goes on: to zero over the member's own steps, or as it is."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
+
+
+class TeacherTrain(Train):
+    """The same for a teacher: one pass, in larger steps."""
+
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the training rows at most. Time-ahead scoring allows one."""
+    batch: int = Field(default=1024, ge=1)
+    """Rows of one step."""
 
 
 class TimeAhead(Settings):
@@ -75,10 +84,10 @@ class TrainedTeacher(Settings):
     """What it is."""
     features: tuple[str, ...] | None = None
     """What it sees; every feature where none is named."""
-    train: Train = Train(epochs=1, batch=1024)
+    train: TeacherTrain = TeacherTrain()
     """How it learns."""
     score: Score = TimeAhead()
-    """How it labels the training rows."""
+    """How it labels the training rows. Left out, it is time_ahead where the data have a time, else cross_fit by user."""
 
 
 class OutsideTeacher(Settings):

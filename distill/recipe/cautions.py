@@ -1,0 +1,40 @@
+"""What is allowed in a recipe and often a mistake."""
+
+import glob
+from collections.abc import Iterator
+
+from distill.data.settings import Sequence as History
+from distill.errors import Fault
+from distill.recipe.relations import columns
+from distill.recipe.sections import Recipe
+
+ANSWERS = {
+    *("label", "target", "outcome", "answer", "response", "rating", "stars", "score", "review"),
+    *("click", "clicked", "conversion", "converted", "purchase", "purchased", "bought", "order", "ordered", "sale"),
+}
+"""Last words of a column's name that often mean what happened after the impression."""
+
+
+def warnings(recipe: Recipe) -> list[Fault]:
+    """What may be a mistake: features that look like the answer, or repeat the vertical, by their names; no file yet."""
+    return [*_features(recipe), *_path(recipe)]
+
+
+def _features(recipe: Recipe) -> Iterator[Fault]:
+    data = recipe.data
+    repeated = {data.vertical: "vertical", data.domain: "domain"}
+    for name, feature in data.features.items():
+        for column in columns(name, feature):
+            where = f"data.features.{name}"
+            if column in repeated:
+                what = f'column "{column}" is the {repeated[column]}: to a student it is always the same.'
+                yield Fault(where, what, "Leave it to the teacher, or out.")
+            elif not isinstance(feature, History) and column.lower().split("_")[-1] in ANSWERS:
+                what = f'column "{column}" may be the answer.'
+                yield Fault(where, what, "Keep it only if it is known before the impression.")
+
+
+def _path(recipe: Recipe) -> Iterator[Fault]:
+    path = recipe.data.path
+    if path is not None and not glob.glob(str(path), recursive=True):
+        yield Fault("data.path", f"there is nothing at {path}.")

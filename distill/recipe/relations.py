@@ -1,0 +1,193 @@
+"""What must hold between the sections of a recipe, beyond what each section says of itself."""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from distill.data.settings import Categorical, DataSettings, MultiValued, SplitByColumn, SplitByHash, SplitByTime
+from distill.data.settings import Sequence as History
+from distill.errors import suggestion
+from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
+from distill.recipe.tree import KeyPath
+
+
+class Finding(NamedTuple):
+    """One relation that does not hold.
+
+    Attributes:
+        path: the key to point at.
+        what: what is wrong.
+        remedy: what to do.
+        reads: the keys on which the finding rests; where one of them is wrong by itself, it is not told.
+    """
+
+    path: KeyPath
+    what: str
+    remedy: str
+    reads: tuple[KeyPath, ...] = ()
+
+
+TIME: KeyPath = ("data", "time")
+USER: KeyPath = ("data", "user")
+SCORE: KeyPath = ("teacher", "score")
+FEATURES: KeyPath = ("data", "features")
+
+
+def findings(recipe: Recipe) -> Iterator[Finding]:
+    """Every relation that does not hold."""
+    yield from _source(recipe.data)
+    yield from _label(recipe.data)
+    yield from _split(recipe.data)
+    yield from _shared_tables(recipe.data)
+    yield from _columns_that_tell(recipe.data)
+    yield from _teacher(recipe)
+    yield from _named_features(recipe, ("students", "features"), recipe.students.features)
+    yield from _logit_channel(recipe)
+
+
+def default_score(recipe: Recipe) -> Score | None:
+    """How a trained teacher labels the training rows where the recipe does not say: the soundest that the data allow."""
+    if recipe.data.time is not None:
+        return TimeAhead()
+    return CrossFit(by=recipe.data.user) if recipe.data.user is not None else None
+
+
+def _source(data: DataSettings) -> Iterator[Finding]:
+    path, world = ("data", "path"), ("data", "world")
+    if data.path is None and data.world is None:
+        what = 'the impressions are missing: neither "path" nor "world" is given.'
+        yield Finding(("data",), what, "Name a file: data.path=FILE.", (path, world))
+    if data.path is not None and data.world is not None:
+        yield Finding(world, 'does not go with "path".', "Keep one; take the other away with null.", (path, world))
+
+
+def _label(data: DataSettings) -> Iterator[Finding]:
+    if not data.tasks:
+        yield Finding(("data", "label"), "names no task.", "Give a column, or task: column.")
+
+
+def _split(data: DataSettings) -> Iterator[Finding]:
+    split, path = data.split, ("data", "split")
+    if isinstance(split, SplitByTime):
+        if data.time is None:
+            yield Finding((*path, "by"), "a split by time needs data.time.", "Name the column of times.", (path, TIME))
+        yield from _split_times(split)
+    if isinstance(split, SplitByHash) and split.valid + split.test >= 1:
+        what = f"valid and test take {split.valid + split.test:g} of the keys; nothing is left to train on."
+        yield Finding(path, what, "Lower one of them.", ((*path, "valid"), (*path, "test")))
+
+
+def _split_times(split: SplitByTime) -> Iterator[Finding]:
+    places = {"valid": ("data", "split", "valid"), "test": ("data", "split", "test")}
+    times = {key: _moment(getattr(split, key)) for key in places}
+    for key in (key for key, time in times.items() if time is None):
+        yield Finding(places[key], f'"{getattr(split, key)}" is no time.', "Write a number or a date: 2024-05-31.")
+    if None in times.values():
+        return
+    if type(times["valid"]) is not type(times["test"]):
+        yield Finding(places["test"], "valid and test must both be numbers, or both dates.", "", tuple(places.values()))
+    elif times["valid"] >= times["test"]:
+        what = "test must begin after valid."
+        yield Finding(places["test"], what, f"valid is {split.valid}.", tuple(places.values()))
+
+
+def _moment(time: float | str) -> float | datetime | None:
+    if not isinstance(time, str):
+        return float(time) if math.isfinite(time) else None
+    try:
+        return datetime.fromisoformat(time).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _shared_tables(data: DataSettings) -> Iterator[Finding]:
+    """Histories and sets may share the ids of categorical features only."""
+    for name, feature in data.features.items():
+        if isinstance(feature, MultiValued) and feature.shares is not None:
+            yield from _categorical(data, feature.shares, (*FEATURES, name, "shares"))
+        if isinstance(feature, History):
+            for column, shared in feature.columns.items():
+                if shared is not None:
+                    yield from _categorical(data, shared, (*FEATURES, name, "columns", column))
+
+
+def _categorical(data: DataSettings, name: str, path: KeyPath) -> Iterator[Finding]:
+    feature = data.features.get(name)
+    if isinstance(feature, Categorical):
+        return
+    valid = [key for key, other in data.features.items() if isinstance(other, Categorical)]
+    reads = (path, FEATURES, (*FEATURES, name), (*FEATURES, name, "kind"))
+    what = f'there is no feature "{name}".' if feature is None else f'"{name}" is {feature.kind}, not categorical.'
+    yield Finding(path, what, suggestion(name, valid) if valid else "There is no categorical feature to share.", reads)
+
+
+def _columns_that_tell(data: DataSettings) -> Iterator[Finding]:
+    """Columns that say what is to be predicted, or where a row stands, are no features."""
+    told = {column: ("the label", ("data", "label")) for column in data.tasks.values()}
+    if data.row_id is not None:
+        told[data.row_id] = ("the row id", ("data", "row_id"))
+    if isinstance(data.split, SplitByColumn):
+        told[data.split.column] = ("the split", ("data", "split", "column"))
+    for name, feature in data.features.items():
+        for column in columns(name, feature):
+            if column in told:
+                role, home = told[column]
+                what = f'column "{column}" is {role}; a ranker must not see it.'
+                yield Finding((*FEATURES, name), what, "Remove this feature.", (home, (*FEATURES, name, "column")))
+
+
+def columns(name: str, feature: object) -> Sequence[str]:
+    """The columns of the source that a feature reads."""
+    return list(feature.columns) if isinstance(feature, History) else [feature.column or name]
+
+
+def _teacher(recipe: Recipe) -> Iterator[Finding]:
+    if isinstance(recipe.teacher, OutsideTeacher):
+        if recipe.data.row_id is None:
+            what = "a teacher from outside needs data.row_id, by which its scores find their rows."
+            yield Finding(("teacher", "knowledge"), what, "Name the column.", (("data", "row_id"),))
+        return
+    yield from _named_features(recipe, ("teacher", "features"), recipe.teacher.features)
+    yield from _score(recipe, recipe.teacher)
+
+
+def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
+    given = "score" in teacher.model_fields_set
+    score = teacher.score if given else default_score(recipe)
+    if score is None:
+        what = 'how the teacher scores is open: "score" is missing, and the data name neither time nor user.'
+        yield Finding(("teacher",), what, "Add data.time (best) or data.user.", (TIME, USER, SCORE))
+    if not isinstance(score, TimeAhead):
+        return
+    if recipe.data.time is None:
+        remedy = "Name the column of times, or score by cross_fit."
+        yield Finding((*SCORE, "kind"), "time_ahead needs data.time.", remedy, (TIME, SCORE))
+    if teacher.train.epochs != 1:
+        path = ("teacher", "train", "epochs")
+        what = f"time_ahead makes one pass in time order, not {teacher.train.epochs}."
+        yield Finding(path, what, "Set 1, or score by cross_fit.", (path, TIME, SCORE))
+
+
+def _named_features(recipe: Recipe, path: KeyPath, names: Sequence[str] | None) -> Iterator[Finding]:
+    valid = list(recipe.data.features)
+    if names is not None and not names:
+        yield Finding(path, "names no feature.", "Name some, or leave the key out to take all.")
+    for index, name in enumerate(names or ()):
+        place = (*path, index)
+        if name not in valid:
+            what = f'there is no feature "{name}".'
+            yield Finding(place, what, suggestion(name, valid), (place, FEATURES, (*FEATURES, name)))
+        elif name in names[:index]:
+            yield Finding(place, f'"{name}" is named twice.', "Remove one.")
+
+
+def _logit_channel(recipe: Recipe) -> Iterator[Finding]:
+    channel, path = recipe.students.distill.logit, ("students", "distill", "logit")
+    if channel.loss == "softmax":
+        what = "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned."
+        yield Finding((*path, "loss"), what, "Use binary_cross_entropy.", ((*path, "loss"),))
+    if channel.head == "serving" and channel.weight > 1:
+        what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
+        remedy = "Lower it, or use head: auxiliary."
+        yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
