@@ -14,7 +14,7 @@ from distill.callbacks import Advance, Passes
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import Feed, predictions
 from distill.files import read_json, whole_folder, write_json
-from distill.fingerprint import fingerprint
+from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.heads import AuxiliaryHead
 from distill.knowledge import Knowledge
@@ -90,7 +90,7 @@ class Cohort:
             for number, weights in enumerate(recorder.weights, 1):
                 save_file(weights, draft / f"pass-{number}.safetensors")
             write_json(draft / "record.json", recorder.record())
-        write_json(self.folder / "members.json", [member._asdict() for member in self.members])
+            write_json(draft / "members.json", [member._asdict() for member in self.members])
 
     def result(self) -> Trained:
         """What training showed."""
@@ -135,7 +135,7 @@ class Cohort:
 
 def find(folder: Path) -> list[Cohort]:
     """Every cohort below a folder whose training is complete."""
-    paths = sorted(folder.glob("*/members.json"))
+    paths = sorted(folder.glob("*/trained/members.json"))
     return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
 
 
@@ -214,7 +214,9 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     pace = Pace(vector["learning_rate"], vector["weight_decay"], steps, seeds, students.train.schedule)
     fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place]), seeds))  # noqa: E731
     width = _width(course)
-    heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, len(course.impressions.tasks)), seeds))  # noqa: E731
+    tasks = len(course.impressions.tasks)
+    apart = [derived_seed(seed, "auxiliary") for seed in seeds]
+    heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, tasks), apart))  # noqa: E731
     return Learner(fleet, Objective(distillation), pace, heads if head == "auxiliary" else None)
 
 

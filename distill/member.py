@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from distill.data.impressions import TRAIN, Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
@@ -125,7 +125,3 @@ def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:
         groups.setdefault(member.group, []).append(place)
     return groups
 
-
-def facts(member: Member) -> dict[str, Any]:
-    """A member as it is written down."""
-    return member._asdict()

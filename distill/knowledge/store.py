@@ -1,4 +1,4 @@
-"""Knowledge: what a ranker said of each row, written once, read by every learner."""
+"""The store: tables of knowledge as memory-mapped columns, written in shards, found by fingerprint."""
 
 import shutil
 from pathlib import Path

@@ -1,0 +1,179 @@
+"""Tables from outside: what a teacher that lives elsewhere said of the rows. The format is described in docs/knowledge.md."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+
+from distill.data.impressions import TEST, Impressions
+from distill.errors import DataError, Fault, KnowledgeError, KnowledgeLeak, suggestion
+from distill.fingerprint import fingerprint
+from distill.knowledge.store import Knowledge, KnowledgeStore, Manifest
+from distill.types import Prediction
+
+ROW_ID = "row_id"
+KINDS = ("time_ahead", "cross_fit", "in_sample", "unknown")
+
+
+class Statement(NamedTuple):
+    """What a table says of itself, in the key-value metadata of the Parquet file.
+
+    Attributes:
+        teacher: `distill.teacher`, a name; the file's own where none is given.
+        kind: `distill.kind`, how training rows were scored; `unknown` where nothing is said.
+        cut_off: `distill.cut_off`, the latest time whose labels the teacher has seen.
+    """
+
+    teacher: str
+    kind: str
+    cut_off: float | None
+
+
+def import_table(path: Path, impressions: Impressions, store: KnowledgeStore) -> Knowledge:
+    """The knowledge in a Parquet file, or in a folder of another store, for these impressions.
+
+    Rows that the table lacks are not covered. Rows of other impressions are left out.
+
+    Args:
+        path: Parquet with `row_id`, `logit` (or `logit_<task>` for each task) and perhaps `representation`.
+        impressions: the rows that it is about.
+        store: where it is kept, in the form that learners read.
+
+    Raises:
+        KnowledgeError: the table is not what it should be; every fault is listed.
+        KnowledgeLeak: its teacher has seen labels of the test rows.
+        KnowledgeMismatch: the folder holds knowledge of other rows.
+    """
+    if path.is_dir():
+        return _open(path, impressions)
+    frame, statement = _read(path, impressions.tasks)
+    _refuse_leak(path, statement, impressions)
+    manifest = _manifest(path, frame, statement, impressions)
+    found = store.find(manifest.fingerprint)
+    if found is not None:
+        return found
+    rows = impressions.locate(frame[ROW_ID])
+    known = rows >= 0
+    if not known.any():
+        raise KnowledgeError(Fault(str(path), "none of its row ids is in the data.", f"First: {frame[ROW_ID][0]!r}."))
+    writer = store.writer(manifest)
+    writer.add(rows[known], _prediction(frame.filter(pl.Series(known)), impressions.tasks))
+    writer.commit()
+    return writer.finish({"snapshot": manifest.fingerprint, "left_out": int((~known).sum())})
+
+
+def _open(folder: Path, impressions: Impressions) -> Knowledge:
+    if not (folder / "facts.json").exists():
+        raise KnowledgeError(Fault(str(folder), "is not a complete table of knowledge.", "Give a Parquet file."))
+    knowledge = Knowledge(folder)
+    knowledge.require(data=impressions.fingerprint, tasks=impressions.tasks)
+    return knowledge
+
+
+def _read(path: Path, tasks: tuple[str, ...]) -> tuple[pl.DataFrame, Statement]:
+    try:
+        frame, said = pl.read_parquet(path), pl.read_parquet_metadata(path)
+    except FileNotFoundError:
+        raise DataError(Fault(str(path), "does not exist.", "Give teacher.knowledge=FILE.")) from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise KnowledgeError(Fault(str(path), f"cannot be read as Parquet: {error}.")) from None
+    statement, faults = _statement(path, said, tasks)
+    faults += _faults(path, frame, tasks)
+    if faults:
+        raise KnowledgeError(*faults)
+    return frame, statement
+
+
+def _statement(path: Path, said: dict[str, str], tasks: tuple[str, ...]) -> tuple[Statement, list[Fault]]:
+    kind = said.get("distill.kind", "unknown")
+    cut_off = said.get("distill.cut_off")
+    faults = []
+    if kind not in KINDS:
+        faults.append(Fault(str(path), f'distill.kind is "{kind}".', suggestion(kind, KINDS)))
+    stated = tuple(json.loads(said["distill.tasks"])) if "distill.tasks" in said else tasks
+    if not set(tasks) <= set(stated):
+        faults.append(Fault(str(path), f"speaks of the tasks {', '.join(stated)}, not of {', '.join(tasks)}."))
+    return Statement(said.get("distill.teacher", path.stem), kind, None if cut_off is None else float(cut_off)), faults
+
+
+def _logits(columns: list[str], tasks: tuple[str, ...]) -> list[str]:
+    return ["logit"] if len(tasks) == 1 and "logit" in columns else [f"logit_{task}" for task in tasks]
+
+
+def _faults(path: Path, frame: pl.DataFrame, tasks: tuple[str, ...]) -> list[Fault]:
+    needed = [ROW_ID, *_logits(frame.columns, tasks)]
+    faults = [
+        Fault(f"{path}: column `{name}`", "is missing.", suggestion(name, frame.columns))
+        for name in needed
+        if name not in frame.columns
+    ]
+    if faults:
+        return faults
+    if frame.is_empty():
+        return [Fault(str(path), "has no rows.")]
+    twice = frame[ROW_ID].is_duplicated()
+    if twice.any():
+        first = frame[ROW_ID].filter(twice)[0]
+        faults.append(Fault(f"{path}: column `{ROW_ID}`", f"{first!r} stands there more than once.", "Keep one score a row."))
+    return faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])]
+
+
+def _number_faults(path: Path, column: pl.Series) -> list[Fault]:
+    where = f"{path}: column `{column.name}`"
+    if not column.dtype.is_numeric():
+        return [Fault(where, f"holds {column.dtype}, not numbers.", "Give natural log-odds.")]
+    bad = ~column.cast(pl.Float64).is_finite().fill_null(False)
+    if not bad.any():
+        return []
+    row = int(bad.arg_max())
+    return [Fault(f"{where}, row {row}", f"is {column[row]}, not a finite number.", "Leave rows without a score out.")]
+
+
+def _refuse_leak(path: Path, statement: Statement, impressions: Impressions) -> None:
+    test = impressions.select(TEST)
+    if statement.cut_off is None or impressions.time is None or not len(test):
+        return
+    first = float(impressions.time[test].min())
+    if statement.cut_off >= first:
+        raise KnowledgeLeak(
+            Fault(
+                str(path),
+                f"its teacher has seen labels up to {statement.cut_off:g}, and the test rows begin at {first:g}.",
+                "Take scores of an earlier teacher, or test on later rows.",
+            )
+        )
+
+
+def _width(frame: pl.DataFrame) -> int:
+    if "representation" not in frame.columns:
+        return 0
+    return len(frame["representation"][0])
+
+
+def _manifest(path: Path, frame: pl.DataFrame, statement: Statement, impressions: Impressions) -> Manifest:
+    with open(path, "rb") as file:
+        content = hashlib.file_digest(file, "blake2b").hexdigest()
+    return Manifest(
+        fingerprint=fingerprint(content, statement, impressions.fingerprint),
+        teacher=statement.teacher,
+        data=impressions.fingerprint,
+        view="outside",
+        row_id=impressions.row_id or "position",
+        rows=impressions.rows,
+        tasks=impressions.tasks,
+        width=_width(frame),
+        kind=statement.kind,
+        cut_off=statement.cut_off,
+    )
+
+
+def _prediction(frame: pl.DataFrame, tasks: tuple[str, ...]) -> Prediction:
+    logit = frame.select(_logits(frame.columns, tasks)).cast(pl.Float32).to_numpy()
+    width = _width(frame)
+    hidden = np.array(frame["representation"].to_list(), np.float32) if width else np.zeros((len(frame), 0), np.float32)
+    return Prediction(torch.from_numpy(np.array(logit)), torch.from_numpy(hidden))
+

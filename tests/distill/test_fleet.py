@@ -1,0 +1,158 @@
+"""A fleet gives every member what it would get alone."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import students
+from distill.fleet import Fleet, seeded
+from distill.losses import binary_cross_entropy
+from distill.optimizer import MemberAdam
+from distill.types import Features, FeatureSchema
+
+MEMBERS, ROWS, STEPS = 5, 12, 50
+NAMES = ("item", "hour", "device")
+
+
+def schema(member: int) -> FeatureSchema:
+    """Tables of unequal height, as unequal verticals have."""
+    return FeatureSchema(("click",), 1, {"item": 20 + 7 * member, "hour": 5, "device": 3}, NAMES, ("age", "price"))
+
+
+def features(step: int, members: int) -> Features:
+    generator = torch.Generator().manual_seed(step)
+    ids = [torch.randint(0, size, (MEMBERS, ROWS), generator=generator) for size in (20, 5, 3)]
+    numbers = torch.randn(MEMBERS, ROWS, 2, generator=generator)
+    vertical = torch.zeros(members, ROWS, dtype=torch.long)
+    return Features(vertical, torch.stack(ids, -1)[:members], numbers[:members].double(), {}, {})
+
+
+def labels(step: int, members: int) -> torch.Tensor:
+    return torch.rand(MEMBERS, ROWS, 1, generator=torch.Generator().manual_seed(-step - 1)).round().double()[:members]
+
+
+def members_of(name: str, dropout: float = 0.0) -> list[nn.Module]:
+    ranker = getattr(students, name)
+    config = ranker.Config(embedding=4, hidden=(8, 6), dropout=dropout)
+    return [module.double() for module in seeded(lambda place: ranker(schema(place), config), list(range(MEMBERS)))]
+
+
+def one(tree: Features, member: int) -> Features:
+    return Features(tree.vertical[member], tree.categorical[member], tree.numeric[member], {}, {})
+
+
+def loss(logit: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    return binary_cross_entropy(logit, label).mean((-2, -1))
+
+
+RATES, DECAYS = torch.tensor([1e-2, 1e-3, 5e-3, 1e-2, 2e-3]), torch.tensor([0.0, 0.1, 0.0, 0.01, 0.0])
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("name", students.__all__)
+def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool) -> None:
+    """fp64, 50 steps, own learning rate and weight decay, members that leave: weights differ by 1e-12 at most."""
+    modules = members_of(name, dropout=0.2)
+    alone = [copy.deepcopy(module) for module in modules]
+    solo = [
+        torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, eps=1e-8)
+        for module, rate, decay in zip(alone, RATES.tolist(), DECAYS.tolist(), strict=True)
+    ]
+    fleet = Fleet(modules, batched=batched)
+    adam = MemberAdam(fleet.parameters(), RATES, DECAYS)
+    for step in range(STEPS):
+        live = MEMBERS if step < 30 else 3
+        if live < len(fleet):
+            fleet.narrow(live)
+            adam.narrow(live)
+        clock = torch.tensor([[member, step] for member in range(live)])
+        fleet.set_clock(clock)
+        adam.zero_grad()
+        inputs, targets = features(step, live), labels(step, live)
+        loss(fleet(inputs).logit, targets).sum().backward()
+        adam.step()
+        for member in range(live):
+            set_clock(alone[member], clock[member])
+            solo[member].zero_grad()
+            loss(alone[member](one(inputs, member)).logit, targets[member]).backward()
+            solo[member].step()
+    for member in range(3):
+        state = fleet.state(member)
+        assert state.keys() == alone[member].state_dict().keys()
+        for key, weight in alone[member].named_parameters():
+            assert (state[key] - weight).abs().max() <= 1e-12, key
+
+
+def set_clock(module: nn.Module, clock: torch.Tensor) -> None:
+    for name, buffer in module.named_buffers():
+        if name.rpartition(".")[2] == "clock":
+            buffer.copy_(clock)
+
+
+def test_a_member_in_single_precision_reaches_the_same_loss() -> None:
+    """fp32 is compared by its loss: Adam's sign-like steps blow up rounding in single weights."""
+    modules = [module.float() for module in members_of("DCNv2")]
+    alone = copy.deepcopy(modules[1])
+    fleet = Fleet(modules)
+    adam, solo = MemberAdam(fleet.parameters(), RATES, DECAYS), torch.optim.AdamW(alone.parameters(), 1e-3)
+    solo.param_groups[0]["weight_decay"] = 0.1
+    for step in range(STEPS):
+        inputs, targets = features(step, MEMBERS), labels(step, MEMBERS).float()
+        inputs = inputs._replace(numeric=inputs.numeric.float())
+        for optimizer in (adam, solo):
+            optimizer.zero_grad()
+        loss(fleet(inputs).logit, targets).sum().backward()
+        loss(alone(one(inputs, 1)).logit, targets[1]).backward()
+        adam.step()
+        solo.step()
+    fresh, target = features(99, MEMBERS), labels(99, MEMBERS).float()
+    fresh = fresh._replace(numeric=fresh.numeric.float())
+    together = loss(fleet(fresh).logit, target)[1]
+    assert together.item() == pytest.approx(loss(alone(one(fresh, 1)).logit, target[1]).item(), rel=1e-3)
+
+
+def test_a_member_that_turns_nan_changes_no_bit_of_the_others() -> None:
+    """It is masked, not repacked."""
+    results = []
+    for poison in (False, True):
+        fleet = Fleet(members_of("DNN"))
+        adam = MemberAdam(fleet.parameters(), RATES, DECAYS)
+        for step in range(10):
+            inputs = features(step, MEMBERS)
+            if poison and step == 4:
+                inputs.numeric[2] = float("nan")
+            adam.zero_grad()
+            costs = loss(fleet(inputs).logit, labels(step, MEMBERS))
+            adam.quarantine(costs.detach().isfinite())
+            costs.sum().backward()
+            adam.step()
+        results.append([fleet.state(member) for member in range(MEMBERS)])
+    for member in (0, 1, 3, 4):
+        assert all(torch.equal(results[0][member][key], results[1][member][key]) for key in results[0][member])
+    assert all(tensor.isfinite().all() for tensor in results[1][2].values())
+
+
+def test_a_member_comes_out_as_the_ordinary_module_it_was() -> None:
+    """Same class, same shapes, same scores, and its weights are its own."""
+    modules = members_of("DCNv2")
+    alone = copy.deepcopy(modules[3])
+    fleet = Fleet(modules)
+    member, inputs = fleet.member(3), one(features(0, MEMBERS), 3)
+    assert type(member) is type(alone)
+    assert torch.equal(member(inputs).logit, alone(inputs).logit)
+    assert torch.allclose(fleet.alone(3, inputs).logit, alone(inputs).logit, atol=1e-15)
+    with torch.no_grad():
+        fleet.parameters().__next__().zero_()
+    assert torch.equal(member(inputs).logit, alone(inputs).logit)
+
+
+def test_initial_weights_depend_on_the_seed_and_not_on_the_place() -> None:
+    """A taller neighbour or another order changes nothing."""
+    config = students.DNN.Config(embedding=4, hidden=(8,))
+    first = seeded(lambda place: students.DNN(schema(place), config), [7, 8])
+    second = seeded(lambda place: students.DNN(schema(1 - place), config), [8, 7])
+    for key, tensor in first[0].state_dict().items():
+        assert torch.equal(tensor, second[1].state_dict()[key])
+    assert torch.equal(Fleet(first).state(0)["embedding.weight"], Fleet(second).state(1)["embedding.weight"])

@@ -1,0 +1,53 @@
+"""When a student has learned enough."""
+
+import numpy as np
+
+from distill.member import Member, cohorts, size_class
+from distill.stopping import Validation, decide, group_decision, own_decision
+
+
+def member(vertical: str, group: str = "small", rows: int = 500, arm: str = "control") -> Member:
+    return Member(vertical, None, arm, 0, 0, rows, {}, vertical + arm, group)
+
+
+def validation(*sums: float, clicks: int = 10) -> Validation:
+    return Validation(np.array(sums), 1.0, clicks, clicks)
+
+
+def test_a_large_vertical_decides_for_itself() -> None:
+    """By its own least NE; a small one cannot."""
+    assert own_decision(validation(3.0, 1.0, 2.0, clicks=500), 400) == 2
+    assert own_decision(validation(3.0, 1.0, 2.0, clicks=399), 400) is None
+
+
+def test_a_group_pools_sums() -> None:
+    """The larger vertical weighs more; a failed one does not vote; nobody at all means the last pass."""
+    assert group_decision([validation(10.0, 20.0), validation(2.0, 1.0)]) == 1
+    assert group_decision([validation(np.nan, 0.0), validation(2.0, 1.0)]) == 2
+    assert group_decision([Validation(np.zeros(3), 0.0, 0, 0)]) == 3
+
+
+def test_a_later_vertical_keeps_to_what_is_settled() -> None:
+    """It changes nobody, not even itself."""
+    passes, settled = decide([member("a"), member("b")], [validation(3.0, 1.0), validation(1.0, 1.5)], 400, {})
+    assert passes == [2, 2] and settled == {"small": 2}
+    passes, again = decide([member("c")], [validation(1.0, 9.0)], 400, settled)
+    assert passes == [2] and again == settled
+
+
+def test_arms_decide_by_the_same_rule_apart() -> None:
+    """Each arm has its own group, so a control may stop elsewhere than its twin."""
+    pair = [member("a", "control"), member("a", "distilled", arm="distilled")]
+    passes, _ = decide(pair, [validation(1.0, 2.0), validation(2.0, 1.0)], 400, {})
+    assert passes == [1, 2]
+
+
+def test_cohorts_hold_one_size_class_in_order_of_length() -> None:
+    """A pure function of the members: any order in, the same out; and what is left after a kill is cut as before."""
+    members = [member(f"v{n}", rows=n, arm=arm) for n in (100, 90, 3000, 5, 700) for arm in ("control", "distilled")]
+    found = cohorts(members, most=4)
+    assert found == cohorts(list(reversed(members)), most=4)
+    assert all(len({size_class(one.rows) for one in group}) == 1 for group in found)
+    assert all(group == sorted(group, key=lambda one: -one.rows) for group in found)
+    left = [one for group in found[1:] for one in group]
+    assert cohorts(left, most=4) == found[1:]
