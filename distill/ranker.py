@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import ClassVar
 
 from torch import nn
@@ -28,10 +29,11 @@ class Ranker(nn.Module, ABC):
         """Scores `rows` impressions; each row's score depends on that row alone."""
 
 
-def packages() -> list[str]:
+@cache
+def packages() -> tuple[str, ...]:
     """Import packages in which a recipe may name a ranker: ours, and those offered by entry point."""
     offered = (point.value.partition(":")[0] for point in importlib.metadata.entry_points(group=ENTRY_POINT))
-    return ["students", "teachers", *sorted(offered)]
+    return ("students", "teachers", *sorted(offered))
 
 
 def available(package: str) -> list[str]:

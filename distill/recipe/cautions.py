@@ -16,7 +16,7 @@ ANSWERS = {
 
 
 def warnings(recipe: Recipe) -> list[Fault]:
-    """What may be a mistake: features that look like the answer, or repeat the vertical, by their names; no file yet."""
+    """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing."""
     return [*_features(recipe), *_path(recipe)]
 
 

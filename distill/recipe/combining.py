@@ -37,7 +37,7 @@ def combine(path: Path, overrides: Sequence[str], report: Report) -> Node:
 def merge(base: Node, over: Node, annotation: Any) -> Node:
     """`over` on top of `base`: maps merge, key by key; anything else is replaced.
 
-    A section that names another kind (or split, or class) than `base` has replaces it, since its keys mean other things.
+    A section that names another kind (or split, or class) than `base` has replaces it: its keys mean other things.
     """
     both_maps = isinstance(base.value, dict) and isinstance(over.value, dict)
     if not both_maps or _switches(annotation, base, over):

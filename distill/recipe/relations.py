@@ -47,7 +47,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
 
 
 def default_score(recipe: Recipe) -> Score | None:
-    """How a trained teacher labels the training rows where the recipe does not say: the soundest that the data allow."""
+    """How a teacher labels the training rows where the recipe does not say: the soundest way that the data allow."""
     if recipe.data.time is not None:
         return TimeAhead()
     return CrossFit(by=recipe.data.user) if recipe.data.user is not None else None
@@ -124,7 +124,7 @@ def _categorical(data: DataSettings, name: str, path: KeyPath) -> Iterator[Findi
 
 def _columns_that_tell(data: DataSettings) -> Iterator[Finding]:
     """Columns that say what is to be predicted, or where a row stands, are no features."""
-    told = {column: ("the label", ("data", "label")) for column in data.tasks.values()}
+    told = dict.fromkeys(data.tasks.values(), ("the label", ("data", "label")))
     if data.row_id is not None:
         told[data.row_id] = ("the row id", ("data", "row_id"))
     if isinstance(data.split, SplitByColumn):

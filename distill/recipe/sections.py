@@ -87,7 +87,7 @@ class TrainedTeacher(Settings):
     train: TeacherTrain = TeacherTrain()
     """How it learns."""
     score: Score = TimeAhead()
-    """How it labels the training rows. Left out, it is time_ahead where the data have a time, else cross_fit by user."""
+    """How it labels the training rows; left out, time_ahead where the data have a time, else cross_fit by user."""
 
 
 class OutsideTeacher(Settings):
@@ -112,7 +112,7 @@ class LogitChannel(Settings):
     """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
 
     weight: float = Field(default=0.5, ge=0)
-    """On the serving head, the share of the teacher in a blend with the label (at most 1); on the auxiliary head, a factor."""
+    """On the serving head, the teacher's share of the blend with the label (at most 1); on the auxiliary one, a factor."""
     temperature: float = Field(default=1.0, gt=0)
     """Divides both log-odds."""
     head: Literal["serving", "auxiliary"] = "serving"

@@ -1,6 +1,7 @@
 """What may stand where in a recipe, read from the sections' own annotations."""
 
 from collections.abc import Iterator
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -31,6 +32,7 @@ def is_section(annotation: Any) -> bool:
     return discriminator is not None or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
+@cache
 def hints(model: type[BaseModel]) -> dict[str, Any]:
     """Key as written in a recipe -> annotation."""
     types = get_type_hints(model, include_extras=True)

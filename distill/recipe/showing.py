@@ -11,12 +11,7 @@ from distill.recipe.sections import Recipe
 
 
 def show(recipe: Recipe) -> str:
-    """The recipe as YAML with every default filled in; loading it gives an equal recipe.
-
-    >>> from distill.recipe.loading import load
-    >>> print(show(load("recipes/quickstart.yaml")).splitlines()[0])
-    name: quickstart
-    """
+    """The recipe as YAML with every default filled in; loading it gives an equal recipe."""
     yaml, text = YAML(), io.StringIO()
     yaml.width = 120
     yaml.representer.add_representer(type(None), _null)
