@@ -16,6 +16,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+LISTED = 12
+"""Most names that a message lists."""
+
 
 class Fault(NamedTuple):
     """One thing that is wrong.
@@ -89,5 +92,6 @@ def suggestion(name: str, valid: Sequence[str]) -> str:
     >>> suggestion("studnets", ["students", "teacher"])
     'Did you mean "students"?'
     """
-    match = nearest(name, valid)
-    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(sorted(valid))}."
+    match, names = nearest(name, valid), sorted(valid)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(names[:LISTED])}{more}."

@@ -112,7 +112,7 @@ class LogitChannel(Settings):
     """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
 
     weight: float = Field(default=0.5, ge=0)
-    """On the serving head, the teacher's share of the blend with the label (at most 1); on the auxiliary one, a factor."""
+    """On the serving head, the teacher's share in a blend with the label (at most 1); on an auxiliary one, a factor."""
     temperature: float = Field(default=1.0, gt=0)
     """Divides both log-odds."""
     head: Literal["serving", "auxiliary"] = "serving"
