@@ -1,4 +1,4 @@
-"""What happens beside training, each as a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
+"""What happens beside training, each a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -121,7 +121,7 @@ class Cohort:
     def scores(self) -> dict[int, np.ndarray]:
         """Log-odds of each member on the test rows of its vertical, `[rows, tasks]`; failed members are missing."""
         with safe_open(self.folder / "students" / "scores.safetensors", "numpy") as file:
-            return {int(place): file.get_tensor(place) for place in file.keys()}
+            return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
 
     def passes(self) -> list[int]:
         """After which pass each member was taken."""
@@ -130,7 +130,8 @@ class Cohort:
     def _state(self, place: int, number: int) -> dict[str, Tensor]:
         prefix = f"{place}/"
         with safe_open(self.folder / "trained" / f"pass-{number}.safetensors", "torch") as file:
-            return {name.removeprefix(prefix): file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
 def find(folder: Path) -> list[Cohort]:
@@ -174,22 +175,20 @@ class _Recorder:
     def _validate(self, ranker: Ranker, rows: np.ndarray) -> float:
         total = 0.0
         for chunk, prediction in predictions(ranker, self.course.view, rows):
-            label, valid, weight = _truth(self.course.impressions, chunk)
-            total += float((cross_entropy(prediction.logit.numpy(), label) * weight * valid).sum())
+            label, weight = _truth(self.course.impressions, chunk)
+            total += float(cross_entropy(prediction.logit.numpy(), label, weight).sum())
         return total
 
     def _rest(self, rows: np.ndarray) -> tuple[float, int, int]:
-        label, valid, weight = _truth(self.course.impressions, rows)
-        base = sum(
-            base_entropy(label[there, task], weight[there, 0]) * weight[there, 0].sum()
-            for task, there in enumerate(valid.T)
-            if there.any()
-        )
-        return float(base), int((label * valid).sum()), int(((1 - label) * valid).sum())
+        label, weight = _truth(self.course.impressions, rows)
+        base = sum(base_entropy(clicks, weights) for clicks, weights in zip(label.T, weight.T, strict=True))
+        there = weight > 0
+        return float(base), int((label * there).sum()), int(((1 - label) * there).sum())
 
 
-def _truth(impressions: Impressions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return impressions.label[rows], impressions.valid[rows], impressions.weight[rows, None]
+def _truth(impressions: Impressions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
+    return impressions.label[rows], impressions.weight[rows, None] * impressions.valid[rows]
 
 
 def _train(members: Sequence[Member], course: Course, recorder: _Recorder) -> None:

@@ -1,6 +1,8 @@
 """Learner: the one LightningModule, for whoever learns, teacher or fleet of students."""
 
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,7 +17,7 @@ from distill.types import Batch
 
 
 class Pace(NamedTuple):
-    """How fast each member learns, and for how long. Vectors over members, so that settings can differ within a fleet."""
+    """How fast each member learns, and for how long: vectors over members, since settings may differ in a fleet."""
 
     learning_rate: Float[Tensor, " members"]
     weight_decay: Float[Tensor, " members"]
@@ -33,8 +35,8 @@ class Pace(NamedTuple):
 class Learner(LightningModule):
     """Trains a fleet, one batch a step. Thin: what is learnt stands in the objective, from what in the batch.
 
-    A member that is done leaves the stack with the first batch that has no rows for it. A member whose loss is no longer
-    finite is never stepped again; it stays in its place, so that nothing changes for the others.
+    A member that is done leaves the stack with the first batch that has no rows for it. A member whose loss is no
+    longer finite is never stepped again; it stays in its place, so that nothing changes for the others.
 
     Args:
         build: makes the fleet; called in `configure_model`, so that a strategy may shard it.
@@ -106,13 +108,16 @@ class Learner(LightningModule):
         self.costs[: len(cost)] += cost.nan_to_num(0.0)
 
 
-def train(learner: Learner, batches: object, callbacks: list[Callback], *, devices: int = 1) -> None:
-    """Fits a learner to an iterable of batches, one pass of which is the whole training."""
-    trainer = Trainer(
-        accelerator="cpu",
-        devices=devices,
-        max_epochs=1,
-        callbacks=callbacks,
-        barebones=True,
-    )
-    trainer.fit(learner, batches)
+def train(learner: Learner, batches: Iterable[Batch], callbacks: list[Callback]) -> None:
+    """Fits a learner to batches, one pass of which is the whole training.
+
+    Args:
+        learner: takes the batches as they come.
+        batches: one for each step.
+        callbacks: what happens beside it.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # It advertises, and it lists what is switched off.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # Barebones: a fleet's step is short, and whatever the trainer does besides is a large share of it.
+        Trainer(accelerator="cpu", devices=1, max_epochs=1, callbacks=callbacks, barebones=True).fit(learner, batches)

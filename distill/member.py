@@ -66,7 +66,7 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
 
 
 def size_class(rows: int) -> int:
-    """Verticals of one class differ less than four times in size, so that they can share a stack and a stopping rule."""
+    """Verticals of one class differ less than four times in size, so they can share a stack and a stopping rule."""
     return int(math.log2(max(1, rows))) // 2
 
 
@@ -124,4 +124,3 @@ def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:
     for place, member in enumerate(members):
         groups.setdefault(member.group, []).append(place)
     return groups
-

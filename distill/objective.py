@@ -17,7 +17,7 @@ class Losses(NamedTuple):
 
 
 class Distillation(NamedTuple):
-    """How the members of a fleet learn from one source of knowledge. Vectors, so that a sweep and a control are a fleet too.
+    """How members learn from one source of knowledge: vectors, so that a sweep and its controls are one fleet.
 
     Attributes:
         source: name of the source in `Batch.knowledge`.

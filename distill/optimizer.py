@@ -13,8 +13,8 @@ EPSILON = 1e-8
 class MemberAdam(torch.optim.Optimizer):
     """AdamW on parameters with a leading members axis; learning rate and weight decay are vectors over members.
 
-    Each member is stepped by torch's own fused kernel on its slices of the stack, so that its update is the one it would
-    get alone, at one pass over memory. A member that is not `live` is left exactly as it is.
+    Each member is stepped by torch's own fused kernel on its slices of the stack, so that its update is the one it
+    would get alone, at one pass over memory. A member that is not `live` is left exactly as it is.
 
     Args:
         parameters: stacked parameters, `[members, ...]` each.

@@ -16,7 +16,7 @@ ENTRY_POINT = "distill.rankers"
 
 
 class Ranker(nn.Module, ABC):
-    """Scores impressions. Abstract; every concrete ranker is final, has a `Config`, and is built as `Model(schema, config)`.
+    """Scores impressions. Abstract; a concrete one is final, has a `Config`, and is built as `Model(schema, config)`.
 
     A ranker is written for one vertical. It never sees labels, knowledge, or other members of a fleet.
     """

@@ -71,7 +71,7 @@ class Shuffled:
 def hidden(
     rates: Float[Tensor, " fields"], seeds: Sequence[int], step: int, rows: int
 ) -> Bool[Tensor, "members rows fields"]:
-    """Which ids of a step are hidden as if unseen: drawn for each field at its rate, from the member's seed and the step."""
+    """Which ids of a step are hidden as if unseen: drawn at each field's rate, from the member's seed and the step."""
     draws = [
         torch.rand(rows, len(rates), generator=torch.Generator().manual_seed(derived_seed(seed, "hide", step)))
         for seed in seeds

@@ -201,7 +201,9 @@ def audit(knowledge: Knowledge, impressions: Impressions) -> dict[str, dict[str,
 def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
     prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     there = covered.numpy() & impressions.valid[rows, task]
-    entropy = normalized_entropy(
-        prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.weight[rows][there]
+    entropy = float(
+        normalized_entropy(
+            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.weight[rows][there]
+        )
     )
-    return None if np.isnan(entropy) else float(entropy)
+    return None if np.isnan(entropy) else entropy

@@ -1,9 +1,9 @@
 """The `data:` section of a recipe: where the impressions are, and what their columns mean."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
 from distill.types import Settings
 
@@ -31,7 +31,8 @@ class Numeric(Settings):
     transform: tuple[Literal["log1p", "standardise"], ...] = ("standardise",)
     """Steps applied in order. `log1p` is sign(x) log(1 + |x|)."""
     missing: Literal["refuse", "mean", "zero", "indicator"] = "refuse"
-    """What null and NaN become: an error, the training mean, zero (before the transforms), or the mean and a second column that says so."""
+    """What null and NaN become: an error, the training mean, zero (before the transforms), or the mean and a second
+    column that says so."""
 
 
 class MultiValued(Settings):
@@ -116,7 +117,7 @@ Split = Annotated[SplitByColumn | SplitByTime | SplitByHash, Discriminator("by")
 class World(Settings):
     """A generated world of impressions whose true click probabilities are known (`distill.data.synthetic`)."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Same seed, same bytes."""
     verticals: int = Field(default=12, ge=1)
     """Number of verticals; their sizes follow a power law."""
@@ -134,6 +135,16 @@ class World(Settings):
     """How far tastes move over the whole log, in log-odds."""
     size_exponent: float = Field(default=1.0, ge=0)
     """Exponent of the power law of vertical sizes; 0 makes them equal."""
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        if self.domains > self.verticals:
+            raise ValueError(f"{self.domains} domains need at least as many verticals; there are {self.verticals}.")
+        if self.items < self.verticals:
+            raise ValueError(f"{self.verticals} verticals need at least as many items; there are {self.items}.")
+        if self.rows < 4 * self.days:  # an impression has four rows
+            raise ValueError(f"{self.days} days need at least {4 * self.days} rows; there are {self.rows}.")
+        return self
 
 
 class DataSettings(Settings):

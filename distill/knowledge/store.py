@@ -52,7 +52,7 @@ class Knowledge:
 
     Attributes:
         manifest: where it comes from.
-        facts: what was measured when it was finished: coverage, rounding error, the snapshot that is evaluated, the audit.
+        facts: what was measured when it was finished: coverage, rounding error, evaluated snapshot, audit.
             Empty while the table is being written.
     """
 
@@ -64,7 +64,7 @@ class Knowledge:
         self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
 
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
-        """What the teacher said of `rows` (log-odds in fp32), and which of them it ever scored; fills are not covered."""
+        """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
         place = rows.clamp_min(0).flatten()
         logit = self._logit[place].view(*rows.shape, -1).float()
         covered = self._covered[place].view(rows.shape) & (rows >= 0)
@@ -112,8 +112,8 @@ class KnowledgeWriter:
     """Writes one rank's share of a table, shard by shard.
 
     Scores go straight to their place in memory-mapped columns. A shard is committed by the atomic rename of a folder
-    that holds its record and the state of the learner that goes on from it, so that a killed writer loses its open shard
-    only and goes on with the very state that belongs to the last one.
+    that holds its record and the state of the learner that goes on from it, so that a killed writer loses its open
+    shard only and goes on with the very state that belongs to the last one.
 
     Raises:
         KnowledgeMismatch: the folder holds a table of another teacher.
@@ -195,7 +195,9 @@ def _begin(folder: Path, manifest: Manifest) -> None:
         found = Manifest.model_validate(read_json(path))
         if found != manifest:
             raise KnowledgeMismatch(
-                Fault(str(folder), f"holds the knowledge of {found.teacher} ({found.fingerprint}), not of this teacher.")
+                Fault(
+                    str(folder), f"holds the knowledge of {found.teacher} ({found.fingerprint}), not of this teacher."
+                )
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -226,6 +228,8 @@ def _columns(folder: Path, manifest: Manifest, mode: Literal["r", "r+"]) -> list
     for name, (shape, dtype) in _layout(manifest).items():
         column = np.load(folder / name, mmap_mode=mode if np.prod(shape) else None)
         if column.shape != shape or column.dtype != dtype:
-            raise StoreError(Fault(str(folder / name), f"is damaged: {column.shape} instead of {shape}.", "Delete the folder."))
+            raise StoreError(
+                Fault(str(folder / name), f"is damaged: {column.shape} instead of {shape}.", "Delete the folder.")
+            )
         columns.append(column)
     return columns

@@ -1,4 +1,4 @@
-"""Tables from outside: what a teacher that lives elsewhere said of the rows. The format is described in docs/knowledge.md."""
+"""Tables from outside: what a teacher that lives elsewhere said of the rows. Format: docs/knowledge.md."""
 
 import hashlib
 import json
@@ -118,7 +118,9 @@ def _faults(path: Path, frame: pl.DataFrame, tasks: tuple[str, ...]) -> list[Fau
     twice = frame[ROW_ID].is_duplicated()
     if twice.any():
         first = frame[ROW_ID].filter(twice)[0]
-        faults.append(Fault(f"{path}: column `{ROW_ID}`", f"{first!r} stands there more than once.", "Keep one score a row."))
+        faults.append(
+            Fault(f"{path}: column `{ROW_ID}`", f"{first!r} stands there more than once.", "Keep one score a row.")
+        )
     return faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])]
 
 
@@ -176,4 +178,3 @@ def _prediction(frame: pl.DataFrame, tasks: tuple[str, ...]) -> Prediction:
     width = _width(frame)
     hidden = np.array(frame["representation"].to_list(), np.float32) if width else np.zeros((len(frame), 0), np.float32)
     return Prediction(torch.from_numpy(np.array(logit)), torch.from_numpy(hidden))
-

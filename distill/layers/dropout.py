@@ -1,7 +1,7 @@
 """Dropout whose mask is a function of seed and step, so that it never depends on where a ranker is trained."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
@@ -12,7 +12,7 @@ class Dropout(nn.Module):
     else: not of the device's generator, nor of which other rankers are trained beside this one.
 
     Args:
-        rate: share of the units that are dropped, in [0, 1).
+        rate: share of the units that are dropped, in [0, 1); kept to the nearest 65536th.
         salt: tells apart the layers of one ranker.
     """
 
@@ -21,22 +21,33 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float, salt: int) -> None:
         super().__init__()
-        self.rate = rate
+        self.threshold = round(rate * LEVELS)
         self.salt = salt
         self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
 
     def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        if not self.training or self.rate == 0:
+        if not self.training or self.threshold == 0:
             return inputs
+        scale = LEVELS / (LEVELS - self.threshold)
+        return inputs * (self._kept(*inputs.shape).to(inputs.dtype) * scale)
+
+    def _kept(self, rows: int, width: int) -> Bool[Tensor, "rows width"]:
         seed, step = self.clock.unbind()
-        row = torch.arange(inputs.shape[-2], device=inputs.device).unsqueeze(-1)
-        unit = torch.arange(inputs.shape[-1], device=inputs.device)
+        row = torch.arange(rows, device=seed.device).unsqueeze(-1)
+        word = torch.arange(-(-width // LANES), device=seed.device)
         key = _mix(_mix(_mix(seed) + step) + self.salt)
-        kept = _uniform(_mix(_mix(key + row) + unit)) >= self.rate
-        return inputs * (kept / (1 - self.rate)).to(inputs.dtype)
+        # Each number of 64 bits decides on four units: hashing is what dropout costs.
+        lanes = _mix(_mix(key + row) + word).view(torch.int16)[..., :width]
+        return lanes >= self.threshold - LEVELS // 2
 
 
-def _mix(value: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
+LEVELS = 1 << 16
+"""Values of a lane."""
+LANES = 4
+"""Lanes of 16 bits in a number of 64."""
+
+
+def _mix(value: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     """One number of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
     value = value - 0x61C8864680B583EB  # the golden ratio 0x9E3779B97F4A7C15 as a signed number
     value = (value ^ _shift(value, 30)) * -0x40A7B892E31B1A47
@@ -44,11 +55,6 @@ def _mix(value: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
     return value ^ _shift(value, 31)
 
 
-def _shift(value: Int[Tensor, "*batch"], bits: int) -> Int[Tensor, "*batch"]:
+def _shift(value: Int[Tensor, "*shape"], bits: int) -> Int[Tensor, "*shape"]:
     """Logical shift to the right; torch shifts in the sign."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _uniform(value: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """The upper 24 bits as a number in [0, 1), exact in fp32 and so the same in every precision."""
-    return _shift(value, 40) * 2.0**-24

@@ -22,6 +22,8 @@ def wrong_key(annotation: Any, value: dict[str, Any], key: str, path: KeyPath) -
     """Of a key that a section does not have; `annotation` and `value` are the section's, `path` leads to the key."""
     valid = list(shape.keys(annotation, value))
     every = shape.all_keys(annotation)
+    if key == EXTENDS and annotation is Recipe:
+        return Naming("stands in a file, not in an override.", "")
     if key in every:
         return Naming(*_other_variant(annotation, value, key))
     free = sorted((every or set(valid)) - set(value)) if shape.tag_key(annotation) is None else _absent(valid, value)
@@ -46,9 +48,8 @@ def wrong_class(path: str) -> Naming | None:
     try:
         resolve(path)
     except RecipeError as error:
-        fault, valid = error.faults[0], rankers()
-        meant = nearest(path, valid) or next((name for name in valid if _last(name) == _last(path)), None)
-        return Naming(fault.what, f'Did you mean "{meant}"?' if meant else fault.remedy, meant)
+        meant = _nearest_class(path)
+        return Naming(error.faults[0].what, f'Did you mean "{meant}"?' if meant else suggestion("", rankers()), meant)
     except ImportError as error:
         return Naming(f'"{path}" cannot be imported: {error}.', "Mend its package, or name another class.")
     return None
@@ -59,8 +60,13 @@ def rankers() -> list[str]:
     return [path for package in packages() for path in available(package)]
 
 
-def _last(path: str) -> str:
-    return path.rpartition(".")[2].lower()
+def _nearest_class(path: str) -> str | None:
+    """The ranker whose class is called most like it, in the same package if there is one."""
+    package, _, name = path.lower().rpartition(".")
+    there_last = sorted(rankers(), key=lambda valid: valid.startswith(f"{package}."))
+    by_name = {valid.lower().rpartition(".")[2]: valid for valid in there_last}
+    meant = nearest(name, by_name)
+    return by_name[meant] if meant else None
 
 
 def _absent(valid: list[str], value: dict[str, Any]) -> list[str]:

@@ -1,0 +1,97 @@
+"""Training: from the students that are wanted to the students that are there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from distill.cohort import Cohort, Course, find
+from distill.files import read_json, write_json
+from distill.member import Member, cohorts
+from distill.stopping import decide
+
+MOST = 64
+"""Members of one stack at most: beyond some ten nothing is gained, and memory grows."""
+
+
+class Student(NamedTuple):
+    """A member that has been trained.
+
+    Attributes:
+        member: which one.
+        logit: its log-odds on the test rows of its vertical, `[rows, tasks]`; None if it failed.
+        reason: why it failed.
+        taken: after which of its passes it was taken.
+        losses: its mean training loss in each pass, in nats.
+        validation: its NE on its own validation rows after each pass; NaN where it has none.
+    """
+
+    member: Member
+    logit: np.ndarray | None
+    reason: str
+    taken: int
+    losses: list[float]
+    validation: list[float]
+
+
+def train_students(members: Sequence[Member], course: Course, folder: Path, stopping: Path) -> list[Student]:
+    """The students of `members`: found where they are, trained where they are not.
+
+    Args:
+        members: who is wanted.
+        course: what they are trained with.
+        folder: of the cohorts.
+        stopping: of what groups have settled.
+    """
+    for cohort in wanting(members, folder):
+        cohort.train(course)
+    wanted = {member.fingerprint for member in members}
+    ours = [cohort for cohort in find(folder) if any(one.fingerprint in wanted for one in cohort.members)]
+    _judge([cohort for cohort in ours if not cohort.judged], course, stopping)
+    found = {student.member.fingerprint: student for cohort in ours for student in _students(cohort)}
+    return [found[member.fingerprint]._replace(member=member) for member in members]
+
+
+def wanting(members: Iterable[Member], folder: Path) -> list[Cohort]:
+    """The cohorts that have to be trained before every member is there."""
+    there = {member.fingerprint for cohort in find(folder) for member in cohort.members}
+    new = [member for member in members if member.fingerprint not in there]
+    return [Cohort(folder, group) for group in cohorts(new, MOST)]
+
+
+def _judge(undecided: Sequence[Cohort], course: Course, stopping: Path) -> None:
+    """Decides after which pass each member is taken, over all cohorts at once, since a group may stand in several."""
+    members = [member for cohort in undecided for member in cohort.members]
+    validations = [one for cohort in undecided for one in cohort.result().validations]
+    settled = _settled({member.group for member in members}, stopping)
+    passes, now = decide(members, validations, course.students.stopping.own_positives, settled)
+    for group in now.keys() - settled.keys():
+        write_json(stopping / f"{group}.json", now[group])
+    for cohort in undecided:
+        cohort.judge(course, passes[: len(cohort.members)])
+        passes = passes[len(cohort.members) :]
+
+
+def _settled(groups: Iterable[str], stopping: Path) -> Mapping[str, int]:
+    paths = {group: stopping / f"{group}.json" for group in groups}
+    return {group: read_json(path) for group, path in paths.items() if path.exists()}
+
+
+def _students(cohort: Cohort) -> list[Student]:
+    result, scores, passes = cohort.result(), cohort.scores(), cohort.passes()
+    return [
+        Student(
+            member,
+            scores.get(place),
+            result.failed.get(place, ""),
+            passes[place],
+            result.curves[place],
+            _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
+        )
+        for place, member in enumerate(cohort.members)
+    ]
+
+
+def _entropies(cross_entropy: np.ndarray, base: float) -> list[float]:
+    return (cross_entropy / base).tolist() if base > 0 else [float("nan")] * len(cross_entropy)
