@@ -21,7 +21,7 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float, salt: int) -> None:
         super().__init__()
-        self.threshold = round(rate * LEVELS)
+        self.threshold = min(round(rate * LEVELS), LEVELS - 1)
         self.salt = salt
         self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
 
