@@ -30,7 +30,7 @@ def combine(path: Path, overrides: Sequence[str], report: Report) -> Node:
     given = Node({}, Place(Source(FIRST_OVERRIDE, "override", Path.cwd(), lined=False)))
     for rank, text in enumerate(overrides, FIRST_OVERRIDE):
         override = _override(text, rank, report)
-        given = merge(given, override, Recipe) if override else given
+        given = merge(given, override, None) if override else given
     return merge(tree, given, Recipe)
 
 
@@ -51,8 +51,8 @@ def merge(base: Node, over: Node, annotation: Any) -> Node:
 
 
 def _switches(annotation: Any, base: Node, over: Node) -> bool:
-    tags = shape.tag(annotation, base.plain()), shape.tag(annotation, over.plain())
-    return None not in tags and tags[0] != tags[1]
+    said = shape.said(annotation, base.plain()), shape.said(annotation, over.plain())
+    return None not in said and said[0] != said[1]
 
 
 def spell_out(tree: Node) -> None:

@@ -27,8 +27,10 @@ def read(text: str, source: Source, report: Report) -> Node | None:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
         report.add(place, "", f"this is not YAML: {_reason(error)}.", _hint(error))
-    except (YAMLError, RecursionError) as error:
+    except YAMLError as error:
         report.add(Place(source), "", f"this is not YAML: {str(error).splitlines()[0]}.")
+    except RecursionError:
+        report.add(Place(source), "", "this is not a recipe: it is nested too deeply.")
     return None
 
 

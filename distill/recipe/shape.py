@@ -62,13 +62,22 @@ def tag_key(annotation: Any) -> str | None:
 
 
 def tag(annotation: Any, value: Any) -> str | None:
-    """Which variant a map is, as it says of itself; None where it does not say or there are none."""
+    """Which variant a map is; None where it does not say, or there are none."""
     key, (_, discriminator) = tag_key(annotation), peel(annotation)
     if not isinstance(value, dict):
         return None
     if key is not None:
         return value[key] if isinstance(value.get(key), str) else None
     return discriminator.discriminator(value) if discriminator else None
+
+
+def said(annotation: Any, value: Any) -> str | None:
+    """Which variant a part of a map is, if it has a key that this variant must have; else None."""
+    found, model = tag(annotation, value), section(annotation, value)
+    if tag_key(annotation) is not None or model is None:
+        return found
+    needed = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
+    return found if needed & value.keys() else None
 
 
 def section(annotation: Any, value: Any) -> type[BaseModel] | None:

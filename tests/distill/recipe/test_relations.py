@@ -1,0 +1,92 @@
+"""What must hold between sections."""
+
+from collections.abc import Callable
+
+import pytest
+
+from distill.recipe import Recipe, warnings
+
+Loads = Callable[..., Recipe]
+Faults = Callable[..., list[str]]
+
+BROKEN = [
+    (["data.path="], 'recipe.yaml:2:1: data: the impressions are missing: neither "path" nor "world" is given. Name a file: data.path=FILE.'),
+    (["data.world.seed=3"], 'data.world: does not go with "path". Keep one; take the other away with null.'),
+    (["data.time=", "data.user="], 'recipe.yaml:12:1: teacher: how the teacher scores is open: "score" is missing, and the data name neither time nor user. Add data.time (best) or data.user.'),
+    (["data.time=", "teacher.score.kind=time_ahead"], "time_ahead needs data.time. Name the column of times, or score by cross_fit."),
+    (["teacher.train.epochs=2"], "time_ahead makes one pass in time order, not 2. Set 1, or score by cross_fit."),
+    (["data.time=", "data.split={by: time, valid: 3, test: 4}"], "data.split.by: a split by time needs data.time. Name the column of times."),
+    (["data.split={by: time, valid: 4, test: 4}"], "data.split.test: test must begin after valid. valid is 4.0."),
+    (["data.split={by: time, valid: 2024-02-03, test: 2024-02-01}"], "data.split.test: test must begin after valid. valid is 2024-02-03."),
+    (["data.split={by: time, valid: 2024-02-03, test: 5}"], "data.split.test: valid and test must both be numbers, or both dates."),
+    (["data.split={by: time, valid: 2024-02-31, test: 2024-03-01}"], 'data.split.valid: "2024-02-31" is no time. Write a number or a date: 2024-05-31.'),
+    (["data.split={by: hash, column: user, valid: 0.5, test: 0.5}"], "valid and test take 1 of the keys; nothing is left to train on. Lower one of them."),
+    (["data.features.tags.shares=ctiy"], 'there is no feature "ctiy". Did you mean "city"?'),
+    (["data.features.tags.shares=age"], '"age" is numeric, not categorical. Valid: city.'),
+    (["data.features.history.columns.seen=ctiy"], 'there is no feature "ctiy". Did you mean "city"?'),
+    (["teacher.features=[agee]"], 'teacher.features.0: there is no feature "agee". Did you mean "age"?'),
+    (["students.features=[age, cty]"], 'students.features.1: there is no feature "cty". Did you mean "city"?'),
+    (["students.features=[age, age]"], 'students.features.1: "age" is named twice. Remove one.'),
+    (["data.features.label=numeric"], 'column "label" is the label; a ranker must not see it. Remove this feature.'),
+    (["data.label={click: clicked, sale: sold}", "data.features.x={kind: numeric, column: sold}"], 'column "sold" is the label; a ranker must not see it. Remove this feature.'),
+    (["data.features.h={kind: sequence, newest: last, columns: {label: city}}"], 'column "label" is the label; a ranker must not see it. Remove this feature.'),
+    (["data.features.split=categorical"], 'column "split" is the split; a ranker must not see it. Remove this feature.'),
+    (["data.row_id=id", "data.features.id=categorical"], 'column "id" is the row id; a ranker must not see it. Remove this feature.'),
+    (["teacher.knowledge=k.parquet"], "a teacher from outside needs data.row_id, by which its scores find their rows. Name the column."),
+    (["students.distill.logit.weight=1.5"], "on the serving head the weight is the teacher's share of the blend, at most 1, not 1.5. Lower it, or use head: auxiliary."),
+    (["students.distill.logit.loss=softmax"], "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned. Use binary_cross_entropy."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "message"), BROKEN)
+def test_a_broken_relation_is_one_message(faults: Faults, overrides: list[str], message: str) -> None:
+    [found] = faults(None, *overrides)
+    assert found.endswith(message)
+
+
+def test_they_point_into_the_file(faults: Faults) -> None:
+    assert faults({"shares: city": "shares: ctiy", "{epochs: 3}": "{epochs: 3}\n  features: [agee]"}) == [
+        'recipe.yaml:10:32: data.features.tags.shares: there is no feature "ctiy". Did you mean "city"?',
+        'recipe.yaml:17:14: students.features.0: there is no feature "agee". Did you mean "age"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.path=", "data.world={}"],
+        ["data.split={by: hash, column: user_id}", "data.features.user_id=categorical"],
+        ["teacher.score.kind=in_sample", "teacher.train.epochs=3"],
+        ["data.time=", "teacher.train.epochs=3"],
+        ["students.distill.logit={weight: 3, head: auxiliary}"],
+        ["data.split={by: time, valid: 2024-02-03, test: 2024-02-04T12:00:00}"],
+    ],
+)
+def test_sound_recipes_pass(sample: Loads, overrides: list[str]) -> None:
+    sample(None, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "says"),
+    [
+        ("data.features.rating=numeric", "data.features.rating", "may be the answer"),
+        ("data.features.x={kind: categorical, column: is_conversion}", "data.features.x", "may be the answer"),
+        ("data.features.vertical=categorical", "data.features.vertical", "is the vertical"),
+    ],
+)
+def test_features_that_are_often_a_mistake(sample: Loads, override: str, where: str, says: str) -> None:
+    sample(None)
+    recipe = sample({"rows.parquet": "recipe.yaml"}, override)
+    [fault] = warnings(recipe)
+    assert fault.where == where
+    assert says in fault.what
+
+
+def test_no_warning_without_a_reason(sample: Loads) -> None:
+    recipe = sample({"rows.parquet": "recipe.yaml"}, "data.features.item_clicks_1h=numeric")
+    assert warnings(recipe) == []
+
+
+def test_a_path_to_nothing_is_a_warning(sample: Loads) -> None:
+    [fault] = warnings(sample())
+    assert fault.where == "data.path"
