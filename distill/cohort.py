@@ -195,7 +195,7 @@ def _train(members: Sequence[Member], course: Course, recorder: _Recorder) -> No
     settings = course.students.train
     seeds = [member.random_seed for member in members]
     rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
-    steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members))
+    steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
     learner = _learner(members, course, steps.steps)
     feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge})
     train(learner, feed, [Passes(steps.pass_steps, recorder.keep), Advance(course.tell)])
@@ -212,18 +212,18 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     distillation = Distillation(SOURCE, vector["logit_weight"], vector["temperature"], head)
     pace = Pace(vector["learning_rate"], vector["weight_decay"], steps, seeds, students.train.schedule)
     fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place]), seeds))  # noqa: E731
-    width = _width(course)
+    width = _width(course, members[0])
     tasks = len(course.impressions.tasks)
     apart = [derived_seed(seed, "auxiliary") for seed in seeds]
     heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, tasks), apart))  # noqa: E731
     return Learner(fleet, Objective(distillation), pace, heads if head == "auxiliary" else None)
 
 
-def _width(course: Course) -> int:
+def _width(course: Course, member: Member) -> int:
     """Width of a student's representation."""
-    vertical = course.impressions.verticals[0]
-    ranker = course.students.model.build(course.view.schema(vertical)).eval()
-    return ranker(course.view.take(torch.arange(1)).features).representation.shape[-1]
+    ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
+    row = torch.from_numpy(course.impressions.select(TRAIN, member.vertical)[:1])
+    return ranker(course.view.take(row).features).representation.shape[-1]
 
 
 def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:

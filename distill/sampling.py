@@ -17,7 +17,8 @@ FILL = -1
 class Shuffled:
     """Every member's own rows, pass after pass, each pass in a new order drawn from the member's seed.
 
-    A pass of n rows takes ceil(n / batch) steps of nearly equal size, so that no pass ends on a step of three rows.
+    A pass of n rows takes ceil(n / batch) steps of nearly equal size, so that no pass ends on a step of three rows; and
+    at least `least` of them, as far as there are rows, since a small vertical would otherwise hardly move.
     Members stand in order of their steps, longest first, so that those that are done are a suffix of the stack.
 
     Args:
@@ -25,14 +26,17 @@ class Shuffled:
         seeds: each member's seed.
         batch: most rows of a step.
         epochs: each member's number of passes.
+        least: fewest steps of a pass.
     """
 
-    def __init__(self, rows: Sequence[np.ndarray], seeds: Sequence[int], batch: int, epochs: Sequence[int]) -> None:
+    def __init__(
+        self, rows: Sequence[np.ndarray], seeds: Sequence[int], batch: int, epochs: Sequence[int], least: int = 1
+    ) -> None:
         self.rows = [torch.from_numpy(np.asarray(own)) for own in rows]
         self.seeds = seeds
         self.batch = batch
         self._sizes = torch.tensor([len(own) for own in rows])
-        self.pass_steps = -(-self._sizes // batch)
+        self.pass_steps = (-(-self._sizes // batch)).maximum(self._sizes.clamp_max(least))
         self.steps = self.pass_steps * torch.tensor(epochs)
         if (self.steps.diff() > 0).any():
             raise ValueError("members must stand in order of their steps, longest first")

@@ -137,7 +137,7 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
     settings = lesson.teacher.train
     order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
     seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
-    steps = Shuffled([rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(rows))
+    steps = Shuffled([rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(rows), settings.least_steps)
     learner = _learner(lesson, seeds, steps.steps.tolist())
     kept: dict[int, Ranker] = {}
     passes = Passes(steps.pass_steps, lambda member, _pass, ranker, _loss: kept.update({order[member]: ranker}))

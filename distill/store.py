@@ -29,6 +29,7 @@ class Store:
         self.cohorts = self.root / "cohorts"
         self.stopping = self.root / "stopping"
         self.tables = self.root / "tables"
+        self.latest = self.root / "latest"
         self.knowledge = KnowledgeStore(self.root / "knowledge")
 
     @contextmanager

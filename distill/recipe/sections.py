@@ -35,6 +35,8 @@ class Train(Settings):
     """Passes over the training rows at most; the stopping rule may take an earlier one."""
     batch: int = Field(default=256, ge=1)
     """Rows of one step."""
+    least_steps: int = Field(default=32, ge=1)
+    """Fewest steps of a pass; where rows are few, a step takes fewer of them."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Step size of Adam at the start."""
     schedule: Literal["linear", "constant"] = "linear"

@@ -64,3 +64,9 @@ def test_ids_are_hidden_at_their_rate() -> None:
     assert torch.equal(mask[0], mask[1])
     assert not torch.equal(mask[0], mask[2])
     assert not torch.equal(mask[0], hidden(rates, [3], step=3, rows=4000)[0])
+
+
+def test_few_rows_are_cut_into_steps_enough() -> None:
+    """As many as asked for, as far as there are rows."""
+    steps = Shuffled([np.arange(1000), np.arange(90), np.arange(7)], [1, 2, 3], 64, [1, 1, 1], least=12)
+    assert steps.pass_steps.tolist() == [16, 12, 7]

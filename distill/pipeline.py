@@ -1,0 +1,134 @@
+"""The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from distill.cohort import Course
+from distill.data.impressions import Impressions, View, load
+from distill.errors import Fault, RecipeError
+from distill.files import read_json, write_json
+from distill.fingerprint import fingerprint
+from distill.judging import judge
+from distill.knowledge import Knowledge, import_table
+from distill.member import Member, roster
+from distill.planning import plan
+from distill.progress import Progress
+from distill.recipe import Recipe
+from distill.recipe.sections import OutsideTeacher
+from distill.recording import record_key, records
+from distill.scoring import Lesson, knowledge_of
+from distill.store import Store
+from distill.tracking import Tracker
+from distill.training import Student, train_students, wanting
+
+__all__ = ["compare", "experiment", "plan", "run"]
+
+Table = dict[str, Any]
+"""A leaderboard, as `distill compare --json` writes it."""
+
+
+def run(recipe: Recipe, progress: Progress) -> Table:
+    """Teacher, knowledge, students, leaderboard, MLflow: everything that is not there yet.
+
+    Args:
+        recipe: what to run.
+        progress: told of every stage.
+
+    Returns:
+        The leaderboard.
+
+    Raises:
+        DistillError: the data, the knowledge or the store are not what the recipe says.
+    """
+    torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
+    store = Store(recipe.store)
+    with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
+        impressions = _read(recipe, store, progress)
+        knowledge = _teach(recipe, impressions, store, progress)
+        view = impressions.view(recipe.students.features, "vertical")
+        members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+        if not members:
+            raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
+        path = store.tables / f"{_name(recipe, knowledge, members)}.json"
+        students = _study(recipe, impressions, view, knowledge, members, store, progress)
+        if not path.exists():
+            with progress.stage("evidence"):
+                write_json(path, judge(recipe, impressions, knowledge, students) | {"fingerprint": path.stem})
+        table = {"recipe": recipe.name, **read_json(path)}
+        _publish(recipe, table, students, progress)
+        table["seconds"] = progress.seconds
+        write_json(store.latest / f"{fingerprint(recipe)}.json", table)
+        return table
+
+
+def compare(recipe: Recipe) -> Table:
+    """The leaderboard of a recipe that has been run.
+
+    Raises:
+        RecipeError: it has not, or its data or settings have changed since.
+    """
+    store = Store(recipe.store)
+    path = store.latest / f"{fingerprint(recipe)}.json"
+    if not path.exists():
+        raise RecipeError(Fault(recipe.name, "has not been run with these settings.", "Run it: distill run RECIPE."))
+    return read_json(path)
+
+
+def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
+    with progress.stage("data") as bar:
+        impressions = load(recipe.data, store.data)
+        bar.advance(impressions.rows, f"{len(impressions.verticals)} verticals")
+    for warning in impressions.warnings:
+        progress.note(f"warning: {warning}")
+    return impressions
+
+
+def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
+    teacher = recipe.teacher
+    with progress.stage("teacher") as bar:
+        if isinstance(teacher, OutsideTeacher):
+            return import_table(teacher.knowledge, impressions, store.knowledge)
+        view = impressions.view(teacher.features, "all")
+        return knowledge_of(Lesson(teacher, impressions, view, recipe.seed, bar.advance), store.knowledge)
+
+
+def _study(
+    recipe: Recipe,
+    impressions: Impressions,
+    view: View,
+    knowledge: Knowledge,
+    members: Sequence[Member],
+    store: Store,
+    progress: Progress,
+) -> list[Student]:
+    new = [member for cohort in wanting(members, store.cohorts) for member in cohort.members]
+    with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
+        course = Course(recipe.students, impressions, view, knowledge, bar.advance)
+        return train_students(members, course, store.cohorts, store.stopping)
+
+
+def _publish(recipe: Recipe, table: Table, students: Sequence[Student], progress: Progress) -> None:
+    """Records what MLflow does not have yet, and writes each student's run id into the table."""
+    key = table["fingerprint"]
+    with progress.stage("tracking"), Tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
+        for record in records(recipe, table, students):
+            tracker.record(record)
+        delivery = tracker.close()
+        ids = tracker.run_ids()
+    if delivery.waiting:
+        progress.note(f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them.")
+    keys = {student.member.name: record_key(key, student.member) for student in students}
+    for row in table["students"]:
+        row["run_id"] = ids.get(keys[row["member"]])
+
+
+def experiment(recipe: Recipe) -> str:
+    """Name of the MLflow experiment that a recipe's runs belong to."""
+    return recipe.tracking.experiment or recipe.name
+
+
+def _name(recipe: Recipe, knowledge: Knowledge, members: Sequence[Member]) -> str:
+    """The fingerprint of a leaderboard: of its students, of the teacher's scores, and of how sure it has to be."""
+    return fingerprint([member.fingerprint for member in members], knowledge.manifest.fingerprint, recipe.evidence)

@@ -1,0 +1,89 @@
+"""Planning: what a run would do, without doing it."""
+
+from typing import Any
+
+from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
+from distill.knowledge import KnowledgeStore
+from distill.member import Member, roster
+from distill.recipe import Recipe
+from distill.recipe.sections import OutsideTeacher
+from distill.scoring import Lesson, manifest_of
+from distill.store import Store
+from distill.training import wanting
+
+OPTIMIZER_COPIES = 4
+"""Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
+
+
+def plan(recipe: Recipe) -> dict[str, Any]:
+    """Stages, cohorts, what is cached, bytes on disk and in memory. Reads and encodes the data; trains nothing.
+
+    Returns:
+        The object that `distill plan --json` writes. `seconds` is null: nothing has been timed.
+    """
+    store = Store(recipe.store)
+    impressions = load(recipe.data, store.data)
+    teacher, knowledge = _teacher(recipe, impressions, store.knowledge)
+    view = impressions.view(recipe.students.features, "vertical")
+    members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
+    new = wanting(members, store.cohorts)
+    weights = {vertical: _bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
+    cohorts = [_cohort(cohort.members, weights) for cohort in new]
+    missing = sum(len(cohort.members) for cohort in new)
+    return {
+        "stages": [_data(impressions), teacher, _students(recipe, members, missing)],
+        "cohorts": cohorts,
+        "members": len(members),
+        "cached": len(members) - missing,
+        "bytes": teacher["bytes"] + sum(cohort["bytes"] for cohort in cohorts),
+        "memory": max((cohort["memory"] for cohort in cohorts), default=0),
+        "seconds": None,
+    }
+
+
+def _data(impressions: Impressions) -> dict[str, Any]:
+    rows = {name: len(impressions.select(split)) for name, split in (("train", TRAIN), ("valid", VALID), ("test", TEST))}
+    return {"stage": "data", "cached": True, "rows": rows, "verticals": len(impressions.verticals)}
+
+
+def _teacher(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
+    """The stage, and the fingerprint of its knowledge."""
+    if isinstance(recipe.teacher, OutsideTeacher):
+        return {"stage": "teacher", "cached": False, "knowledge": str(recipe.teacher.knowledge), "bytes": 0}, "outside"
+    view = impressions.view(recipe.teacher.features, "all")
+    manifest = manifest_of(Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None))
+    stage = {
+        "stage": "teacher",
+        "cached": store.find(manifest.fingerprint) is not None,
+        "class": manifest.teacher,
+        "kind": manifest.kind,
+        "steps": -(-len(impressions.select(TRAIN)) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
+        "bytes": manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1),
+    }
+    return stage, manifest.fingerprint
+
+
+def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, Any]:
+    return {
+        "stage": "students",
+        "cached": missing == 0,
+        "class": recipe.students.model.path,
+        "members": len(members),
+        "missing": missing,
+    }
+
+
+def _cohort(members: list[Member], weights: dict[str, int]) -> dict[str, Any]:
+    """Tables are filled up to the tallest of the stack while they train, and cut to their own height on disk."""
+    own = [weights[member.vertical] for member in members]
+    return {
+        "members": len(members),
+        "verticals": len({member.vertical for member in members}),
+        "rows": [members[-1].rows, members[0].rows],
+        "bytes": sum(own),
+        "memory": OPTIMIZER_COPIES * max(own) * len(members),
+    }
+
+
+def _bytes(recipe: Recipe, schema: Any) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in recipe.students.model.build(schema).parameters())
