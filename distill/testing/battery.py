@@ -175,12 +175,12 @@ def check_fleet(trial: Trial) -> None:
 
 CHECKS: tuple[Callable[[Trial], None], ...] = (
     check_shapes,
-    check_precision,
+    check_extremes,
     check_determinism,
+    check_precision,
     check_inputs,
     check_gradients,
     check_rows,
-    check_extremes,
     check_saving,
     check_fleet,
 )
