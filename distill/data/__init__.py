@@ -1,0 +1,1 @@
+"""Impressions: from Parquet or CSV to memory-mapped columns, and whole batches gathered from them."""
