@@ -168,8 +168,9 @@ def check_fleet(trial: Trial) -> None:
         descend(ranker, alone)
         moved = distance(alone, take(together, index))
         _require(moved < ROUNDING, f"a prediction is off by {moved:.2g}")
+        stacked = fleet.state(index)
         for name, tensor in ranker.state_dict().items():
-            moved = distance([tensor], [fleet.state(index)[name]])
+            moved = distance([tensor], [stacked[name]])
             _require(moved < ROUNDING, f"after one step, {name} is off by {moved:.2g}")
 
 
