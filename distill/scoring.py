@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +86,11 @@ def _score(lesson: Lesson, writer: KnowledgeWriter) -> Knowledge:
     rankers = score_train[lesson.teacher.score.kind](lesson, writer)
     _put(writer, lesson, partial(_ensemble, rankers), lesson.later_rows)
     writer.commit()
-    snapshot = _save(rankers, writer.folder)
+    weights = _weights(rankers)
+    if writer.rank == 0:
+        save_file(weights, writer.folder / "snapshot.safetensors")
+    writer.meet()
+    snapshot = fingerprint({name: tensor.double().sum().item() for name, tensor in weights.items()})
     return writer.finish({"snapshot": snapshot, "audit": audit(writer.read(), lesson.impressions)})
 
 
@@ -158,7 +161,7 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
-    for chunk, prediction in predictions(predict, lesson.view, rows):
+    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows)):
         writer.add(chunk, prediction, covered=covered)
 
 
@@ -177,13 +180,6 @@ def _folds(key: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 def _weights(rankers: Sequence[Ranker]) -> dict[str, torch.Tensor]:
     return {f"{place}/{name}": tensor for place, one in enumerate(rankers) for name, tensor in one.state_dict().items()}
-
-
-def _save(rankers: Sequence[Ranker], folder: Path) -> str:
-    """Writes the snapshot that is evaluated, and gives its fingerprint."""
-    weights = _weights(rankers)
-    save_file(weights, folder / "snapshot.safetensors")
-    return fingerprint({name: tensor.double().sum().item() for name, tensor in weights.items()})
 
 
 def audit(knowledge: Knowledge, impressions: Impressions) -> dict[str, dict[str, float | None]]:

@@ -1,5 +1,6 @@
 """The store: tables of knowledge as memory-mapped columns, written in shards, found by fingerprint."""
 
+import fcntl
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, distributed
 
 from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
@@ -103,13 +104,13 @@ class KnowledgeStore:
         folder = self.folder / fingerprint
         return Knowledge(folder) if (folder / "facts.json").exists() else None
 
-    def writer(self, manifest: Manifest, *, rank: int = 0) -> "KnowledgeWriter":
-        """Begins a table, or goes on with one whose writer was killed."""
-        return KnowledgeWriter(self.folder / manifest.fingerprint, manifest, rank)
+    def writer(self, manifest: Manifest) -> "KnowledgeWriter":
+        """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share."""
+        return KnowledgeWriter(self.folder / manifest.fingerprint, manifest)
 
 
 class KnowledgeWriter:
-    """Writes one rank's share of a table, shard by shard.
+    """Writes one process's share of a table, shard by shard.
 
     Scores go straight to their place in memory-mapped columns. A shard is committed by the atomic rename of a folder
     that holds its record and the state of the learner that goes on from it, so that a killed writer loses its open
@@ -120,16 +121,22 @@ class KnowledgeWriter:
         StoreError: there is no room for the whole table; known before the first score is computed.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, rank: int = 0) -> None:
-        self.folder, self.manifest, self.rank = folder, manifest, rank
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        group = distributed.is_available() and distributed.is_initialized()
+        self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if group else (0, 1)
         self._rounding = 0.0
         _begin(folder, manifest)
         self._logit, self._representation, self._covered = _columns(folder, manifest, "r+")
 
     @property
     def shards(self) -> list[Path]:
-        """This rank's committed shards, in order."""
+        """This process's committed shards, in order."""
         return sorted((self.folder / "shards").glob(f"{self.rank:04d}-*[0-9]"))
+
+    def share(self, rows: np.ndarray) -> np.ndarray:
+        """Those of `rows` that this process scores; every process has others."""
+        return rows[self.rank :: self.ranks]
 
     def add(self, rows: np.ndarray, prediction: Prediction, *, covered: bool = True) -> None:
         """Puts down what was said of `rows`.
@@ -150,7 +157,8 @@ class KnowledgeWriter:
     def commit(self, state: dict[str, Tensor] | None = None) -> None:
         """Makes everything added so far permanent, together with the learner's state after it, if it still learns."""
         for column in (self._logit, self._representation, self._covered):
-            column.flush()
+            if isinstance(column, np.memmap):
+                column.flush()
         shards = self.shards
         number = int(shards[-1].name.partition("-")[2]) + 1 if shards else 0
         target = self.folder / "shards" / f"{self.rank:04d}-{number:06d}"
@@ -174,36 +182,43 @@ class KnowledgeWriter:
         return Knowledge(self.folder)
 
     def finish(self, facts: dict[str, Any]) -> Knowledge:
-        """Declares the table complete. Called once, when every rank has committed its last shard.
+        """Declares the table complete, when every process has committed its last shard.
 
         Args:
             facts: what the scorer measured; coverage and rounding error are added here.
         """
+        self.meet()
         records = [read_json(path / "shard.json") for path in sorted((self.folder / "shards").glob("*[0-9]"))]
         measured = {
             "rounding_error": max((record["rounding_error"] for record in records), default=0.0),
             "covered": int(self._covered.sum()),
         }
-        write_json(self.folder / "facts.json", facts | measured)
+        if self.rank == 0:
+            write_json(self.folder / "facts.json", facts | measured)
+        self.meet()
         return self.read()
+
+    def meet(self) -> None:
+        """Waits for the other processes of the group, if there are any."""
+        if self.ranks > 1:
+            distributed.barrier()
 
 
 def _begin(folder: Path, manifest: Manifest) -> None:
     """Makes the columns at their full size, or checks that those that are there are ours."""
     path = folder / "manifest.json"
-    if path.exists():
-        found = Manifest.model_validate(read_json(path))
-        if found != manifest:
-            raise KnowledgeMismatch(
-                Fault(
-                    str(folder), f"holds the knowledge of {found.teacher} ({found.fingerprint}), not of this teacher."
-                )
-            )
-        return
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (shape, dtype) in _layout(manifest).items():
-        _reserve(folder / name, shape, dtype)
-    write_json(path, manifest.model_dump(mode="json"))
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # One process of a group makes the columns, the others find them.
+        if not path.exists():
+            for name, (shape, dtype) in _layout(manifest).items():
+                _reserve(folder / name, shape, dtype)
+            write_json(path, manifest.model_dump(mode="json"))
+    found = Manifest.model_validate(read_json(path))
+    if found != manifest:
+        raise KnowledgeMismatch(
+            Fault(str(folder), f"holds the knowledge of {found.teacher} ({found.fingerprint}), not of this teacher.")
+        )
 
 
 def _layout(manifest: Manifest) -> dict[str, tuple[tuple[int, ...], Any]]:

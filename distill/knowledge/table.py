@@ -101,7 +101,8 @@ def _statement(path: Path, said: dict[str, str], tasks: tuple[str, ...]) -> tupl
 
 
 def _logits(columns: list[str], tasks: tuple[str, ...]) -> list[str]:
-    return ["logit"] if len(tasks) == 1 and "logit" in columns else [f"logit_{task}" for task in tasks]
+    each = [f"logit_{task}" for task in tasks]
+    return ["logit"] if len(tasks) == 1 and each[0] not in columns else each
 
 
 def _faults(path: Path, frame: pl.DataFrame, tasks: tuple[str, ...]) -> list[Fault]:
@@ -121,7 +122,7 @@ def _faults(path: Path, frame: pl.DataFrame, tasks: tuple[str, ...]) -> list[Fau
         faults.append(
             Fault(f"{path}: column `{ROW_ID}`", f"{first!r} stands there more than once.", "Keep one score a row.")
         )
-    return faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])]
+    return faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])] + _vectors(path, frame)
 
 
 def _number_faults(path: Path, column: pl.Series) -> list[Fault]:
@@ -133,6 +134,20 @@ def _number_faults(path: Path, column: pl.Series) -> list[Fault]:
         return []
     row = int(bad.arg_max())
     return [Fault(f"{where}, row {row}", f"is {column[row]}, not a finite number.", "Leave rows without a score out.")]
+
+
+def _vectors(path: Path, frame: pl.DataFrame) -> list[Fault]:
+    if "representation" not in frame.columns:
+        return []
+    where, column = f"{path}: column `representation`", frame["representation"]
+    if not isinstance(column.dtype, pl.List | pl.Array) or not column.dtype.inner.is_numeric():
+        return [Fault(where, f"holds {column.dtype}, not lists of numbers.")]
+    lists = column.cast(pl.List(pl.Float64))
+    if lists.list.len().n_unique() > 1 or lists.null_count():
+        return [Fault(where, "has lists of several lengths.", "Give every row a vector of the same length.")]
+    if not lists.explode().is_finite().fill_null(False).all():
+        return [Fault(where, "has numbers that are not finite.")]
+    return []
 
 
 def _refuse_leak(path: Path, statement: Statement, impressions: Impressions) -> None:
