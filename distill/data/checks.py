@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from distill.data.settings import Categorical, DataSettings, Feature, MultiValued, Sequence, SplitByHash, SplitByTime
-from distill.errors import DataError, Fault, suggestion
+from distill.errors import DataError, Fault
 
 Place = Callable[[int], str]
 """How a fault names the value of a row."""
@@ -31,63 +30,28 @@ class Faults(list[Fault]):
             raise DataError(*self)
 
 
-def declared(settings: DataSettings) -> None:
-    """Checks what can be wrong with a data section by itself.
+def refuse(bad: NDArray[np.bool_], place: Place, what: str, remedy: str = "") -> None:
+    """No row may be `bad`.
 
     Raises:
-        DataError: parts of it do not go together.
+        DataError: some are; says how many, and where the first is.
     """
-    faults = Faults()
-    categorical = [name for name, feature in settings.features.items() if isinstance(feature, Categorical)]
-    for name, feature in settings.features.items():
-        for shared in _shared(feature):
-            if shared not in categorical:
-                remedy = suggestion(shared, categorical) if categorical else "Declare it."
-                faults.append(Fault(f"data.features.{name}", f'"{shared}" is no categorical feature.', remedy))
-        if isinstance(feature, Categorical) and feature.hash and feature.min_count > 1:
-            remedy = "Leave one out: a hash keeps no counts."
-            faults.append(Fault(f"data.features.{name}", "`hash` and `min_count` exclude each other.", remedy))
-    split = settings.split
-    if isinstance(split, SplitByTime) and settings.time is None:
-        faults.append(Fault("data.split", "a split by time needs `data.time`.", "Name the column of times."))
-    if isinstance(split, SplitByHash) and split.valid + split.test >= 1:
-        faults.append(Fault("data.split", f"`valid` and `test` leave nothing to train ({split.valid} + {split.test})."))
-    faults.tell()
+    count = int(bad.sum())
+    if count:
+        many = f" ({count} such rows)" if count > 1 else ""
+        raise DataError(Fault(place(int(bad.argmax())), f"{what}{many}.", remedy))
 
 
-def _shared(feature: Feature) -> list[str]:
-    if isinstance(feature, MultiValued):
-        return [feature.shares] if feature.shares else []
-    return [name for name in feature.columns.values() if name] if isinstance(feature, Sequence) else []
-
-
-def filled(values: pl.Series, where: str, place: Place) -> None:
+def filled(values: pl.Series, place: Place) -> None:
     """No value may be missing.
 
     Raises:
         DataError: some are.
     """
-    if values.null_count():
-        refuse(values.is_null().to_numpy(), where, place, "is null", "Fill it, or leave these rows out.")
+    refuse(values.is_null().to_numpy(), place, "is null", "Fill it, or leave such rows out.")
 
 
-def refuse(bad: NDArray[np.bool_], where: str, place: Place, what: str, remedy: str = "") -> None:
-    """No row may be `bad`.
-
-    Raises:
-        DataError: some are; says how many and names the first.
-    """
-    count = int(bad.sum())
-    if count:
-        first = place(int(bad.argmax()))
-        raise DataError(Fault(first if count == 1 else where, _counted(what, count, first), remedy))
-
-
-def _counted(what: str, count: int, first: str) -> str:
-    return f"{what}." if count == 1 else f"{what} in {count} rows, first in {first.rpartition(', ')[2]}."
-
-
-def binary(values: NDArray[np.float64], where: str, place: Place) -> None:
+def binary(values: NDArray[np.float64], place: Place) -> None:
     """A label is 0 or 1; NaN stands for a label that does not exist.
 
     Raises:
@@ -95,16 +59,16 @@ def binary(values: NDArray[np.float64], where: str, place: Place) -> None:
     """
     bad = (values != 0) & (values != 1) & ~np.isnan(values)
     others = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:5])
-    refuse(bad, where, place, f"holds {others}, where a label is 0 or 1")
+    refuse(bad, place, f"a label is 0 or 1, but this column holds {others}")
 
 
-def finite(values: NDArray[np.float64], where: str, place: Place) -> None:
+def finite(values: NDArray[np.float64], place: Place) -> None:
     """Infinite numbers are refused; missing ones are somebody else's question.
 
     Raises:
         DataError: there are some.
     """
-    refuse(np.isinf(values), where, place, "is infinite", "Clip it at the source.")
+    refuse(np.isinf(values), place, "is infinite", "Clip it at the source.")
 
 
 def unique(values: pl.Series, where: str) -> None:

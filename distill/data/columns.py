@@ -148,9 +148,8 @@ class Columns:
         """The columns of a history have an entry for each event, all of them."""
         lengths = values.list.len().fill_null(0).to_numpy()
         first = self.lengths.setdefault(use.feature, lengths)
-        where = self.source.place(use.column)
         what = f"is longer or shorter than the other columns of `{use.feature}`"
-        checks.refuse(lengths != first, where, self._place(use.column), what, "One event, one entry in each.")
+        checks.refuse(lengths != first, self._place(use.column), what, "One event, one entry in each.")
 
     def _numeric(self, name: str, feature: Numeric) -> None:
         column = feature.column or name
@@ -158,16 +157,16 @@ class Columns:
         values = kinds.numbers(self.source.read(column), where, 'Declare it "categorical", or give numbers.')
         self.digest.add(of_numbers(values))
         self.suspicions.numeric(name, values)
-        checks.finite(values, where, place)
+        checks.finite(values, place)
         missing = np.isnan(values)
         if feature.missing == "refuse":
             remedy = "Say what a missing value becomes: `missing: mean`, `zero` or `indicator`."
-            checks.refuse(missing, where, place, "is null or NaN", remedy)
+            checks.refuse(missing, place, "is null or NaN", remedy)
         if feature.missing != "zero" and missing[self.train].all():
             raise DataError(Fault(where, "has no number in any training row.", "Leave the feature out."))
         self.constants[name] = numeric.fit(values, self.train, feature)
         found = numeric.apply(values, self.constants[name], feature).astype(np.float32)
-        checks.refuse(~np.isfinite(found).all(axis=1), where, place, "is too large for 32 bits", "Take its logarithm.")
+        checks.refuse(~np.isfinite(found).all(axis=1), place, "is too large for 32 bits", "Take its logarithm.")
         self._create(name, np.float32, found.shape[1])[:] = found
 
     def _vector(self, name: str, feature: Vector) -> None:
@@ -181,9 +180,9 @@ class Columns:
             rows = slice(first, first + len(values))
             place = lambda row, first=first: self.source.place(column, first + row)  # noqa: E731
             wrong = (values.list.len() != feature.width).fill_null(True).to_numpy()
-            checks.refuse(wrong, where, place, f"has not {feature.width} numbers")
+            checks.refuse(wrong, place, f"has not {feature.width} numbers")
             flat = kinds.numbers(values.explode(), where).reshape(-1, feature.width)
-            checks.refuse(~np.isfinite(flat).all(axis=1), where, place, "holds null, NaN or an infinite number")
+            checks.refuse(~np.isfinite(flat).all(axis=1), place, "holds null, NaN or an infinite number")
             target[rows] = flat
             found[rows] = (of_numbers(flat) * odd).sum(axis=1)
         self.digest.add(found)

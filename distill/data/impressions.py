@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from distill.data import checks, roles
+from distill.data import roles
 from distill.data.checks import Faults
 from distill.data.columns import Columns
 from distill.data.encoding import Encoder
@@ -44,7 +44,6 @@ def load(settings: DataSettings, folder: Path) -> "Impressions":
         DataError: everything that is wrong with them, all at once.
         StoreError: `folder` cannot be written.
     """
-    checks.declared(settings)
     files = locate(settings, folder)
     try:
         target = folder / _name(settings, files, folder)
@@ -124,7 +123,8 @@ class Impressions:
     """
 
     def __init__(self, settings: DataSettings, source: Source, folder: Path) -> None:
-        manifest: dict[str, Any] = unsealed(folder) or {}
+        manifest = unsealed(folder)
+        assert manifest is not None, "made by `load`"
         self.settings, self.source, self.folder = settings, source, folder
         self.fingerprint = folder.name
         self.tasks = tuple(settings.tasks)
@@ -201,8 +201,7 @@ class Impressions:
             encoder = Encoder(self.folder, self.settings, names, groups, self.split == TRAIN)
             with whole_folder(folder) as draft:
                 seal(draft, {"heights": encoder.write(draft)})
-        heights = (unsealed(folder) or {})["heights"]
-        return View(name, scope, names, self.settings, self.verticals, self.folder, folder, heights)
+        return View(name, scope, names, self.settings, self.verticals, self.folder, folder)
 
     def _names(self, features: Sequence[str] | None) -> list[str]:
         known = list(self.settings.features)

@@ -73,8 +73,17 @@ def numbers(values: pl.Series, where: str, remedy: str = "") -> NDArray[np.float
     """
     words = describe(values.dtype)
     if words not in (*NUMBERS, "nothing but null"):
-        raise DataError(Fault(where, f"holds {words}, where numbers are meant.", remedy))
+        raise DataError(Fault(where, f"holds {words}{_example(values)}, where numbers are meant.", remedy))
     return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _example(values: pl.Series) -> str:
+    """The first text that is no number: one such value makes text of a whole column of CSV."""
+    if describe(values.dtype) != "text":
+        return ""
+    text = values.cast(pl.String)
+    odd = text.filter(text.is_not_null() & text.cast(pl.Float64, strict=False).is_null())
+    return f' ("{odd[0]}")' if len(odd) else ""
 
 
 def lists(values: pl.Series, where: str) -> pl.Series:

@@ -119,10 +119,10 @@ class _Reader:
                 where, place = self._where(column)
                 values = numbers(self.source.read(column), where)
                 self.digest.add(of_numbers(values))
-                checks.binary(values, where, place)
+                checks.binary(values, place)
                 missing = np.isnan(values)
                 if len(tasks) == 1:
-                    checks.refuse(missing, where, place, "is null", "Leave rows without a label out.")
+                    checks.refuse(missing, place, "is null", "Leave rows without a label out.")
                 label[:, task], valid[:, task] = np.where(missing, 0, values), ~missing
         return label, valid
 
@@ -157,7 +157,7 @@ class _Reader:
         with self.faults.gathering():
             where, place = self._where(self.settings.time)
             values = times(self.source.read(self.settings.time), where)
-            checks.filled(values, where, place)
+            checks.filled(values, place)
             self.digest.add(of_numbers(physical(values)))
             return values
         return None
@@ -169,6 +169,8 @@ class _Reader:
                 found = split.by_column(self.source.read(settings.column), settings, self._where(settings.column)[0])
             elif isinstance(settings, SplitByHash):
                 found = split.by_hash(self.source.read(settings.column), settings, self._where(settings.column)[0])
+            elif self.settings.time is None:
+                raise DataError(Fault("data.split", "a split by time needs data.time.", "Name the column of times."))
             elif times is not None:
                 found = split.by_time(times, settings, self._where(self.settings.time)[0])
             else:
@@ -185,9 +187,9 @@ class _Reader:
             with self.faults.gathering():
                 where, place = self._where(self.settings.weight)
                 values = numbers(self.source.read(self.settings.weight), where)
-                checks.refuse(np.isnan(values), where, place, "is null", "Give every row a weight.")
-                checks.finite(values, where, place)
-                checks.refuse(values < 0, where, place, "is negative", "Weights are 0 or more.")
+                checks.refuse(np.isnan(values), place, "is null", "Give every row a weight.")
+                checks.finite(values, place)
+                checks.refuse(values < 0, place, "is negative", "Weights are 0 or more.")
                 self.digest.add(of_numbers(values))
                 weight[:] = values
         return weight
@@ -209,7 +211,7 @@ class _Reader:
         with self.faults.gathering():
             where, place = self._where(self.settings.row_id)
             values = row_ids(self.source.read(self.settings.row_id), where)
-            checks.filled(values, where, place)
+            checks.filled(values, place)
             checks.unique(values, where)
             self.digest.add(hashes(values))
             return values
@@ -218,7 +220,7 @@ class _Reader:
     def _names(self, column: str) -> pl.Series:
         where, place = self._where(column)
         names = named(self.source.read(column), where)
-        checks.filled(names, where, place)
+        checks.filled(names, place)
         return names
 
     def _where(self, column: str) -> tuple[str, checks.Place]:

@@ -1,7 +1,7 @@
 """The `data:` section of a recipe: where the impressions are, and what their columns mean."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
@@ -20,6 +20,12 @@ class Categorical(Settings):
     """Values with fewer training rows in their scope share the id of the unseen."""
     hide: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of training rows whose id is hidden as if unseen, so that the embedding of the unseen learns."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Categorical":
+        if self.hash is not None and self.min_count > 1:
+            raise ValueError("`hash` and `min_count` exclude each other: a hash keeps no counts.")
+        return self
 
 
 class Numeric(Settings):
@@ -137,7 +143,7 @@ class World(Settings):
     """Exponent of the power law of vertical sizes; 0 makes them equal."""
 
     @model_validator(mode="after")
-    def _large_enough(self) -> Self:
+    def _large_enough(self) -> "World":
         if self.domains > self.verticals:
             raise ValueError(f"{self.domains} domains need at least as many verticals; there are {self.verticals}.")
         if self.items < self.verticals:

@@ -13,10 +13,11 @@ from torch import Tensor
 from distill.data.columns import feature_file, table_file
 from distill.data.encoding import known_values
 from distill.data.layout import layout, numeric_columns, of_kind
-from distill.data.sealed import opened
+from distill.data.sealed import MANIFEST, opened
 from distill.data.settings import Categorical, DataSettings, MultiValued, Vector
 from distill.data.settings import Sequence as History
 from distill.data.tables import uses
+from distill.files import read_json
 from distill.types import Batch, Features, FeatureSchema, SequenceField
 
 Scope = Literal["all", "vertical"]
@@ -36,7 +37,6 @@ class View:
         verticals: names of the verticals.
         base: folder of the columns that belong to no scope.
         folder: folder of the records.
-        heights: height of each table, group by group.
 
     Attributes:
         hide: share of training rows whose id is to be hidden, for each categorical feature.
@@ -53,10 +53,10 @@ class View:
         verticals: Sequence[str],
         base: Path,
         folder: Path,
-        heights: dict[str, list[int]],
     ) -> None:
         self.fingerprint, self.scope, self.settings = fingerprint, scope, settings
-        self.verticals, self.base, self.folder, self.heights = tuple(verticals), base, folder, heights
+        self.verticals, self.base, self.folder = tuple(verticals), base, folder
+        self.heights: dict[str, list[int]] = read_json(folder / MANIFEST)["heights"]
         self.features = {name: settings.features[name] for name in features}
         self.hide = torch.tensor([self.features[name].hide for name in of_kind(self.features, Categorical)])
         self._layout = layout(self.features, len(settings.tasks))
