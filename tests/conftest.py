@@ -1,0 +1,33 @@
+"""What every test stands on: one thread, fixed seeds, and the folder of outside data where there is one."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # Before torch is imported: with more, small tests wait for threads.
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers in every test, whichever ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of outside data: $DISTILL_SHARED, or the folder `shared` beside the checkout."""
+    folder = Path(os.environ.get("DISTILL_SHARED", CHECKOUT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"there are no outside data at {folder}; name their folder in DISTILL_SHARED")
+    return folder / "data"
