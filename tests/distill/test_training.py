@@ -1,0 +1,184 @@
+"""Students: trained once, found again, the same wherever they were cut off."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distill.cohort import Course, find
+from distill.data.impressions import TEST, Impressions, View, load
+from distill.data.settings import DataSettings, World
+from distill.feed import predictions
+from distill.knowledge import Knowledge, KnowledgeStore, Manifest
+from distill.member import Member, roster
+from distill.recipe.sections import Students
+from distill.training import Student, train_students, wanting
+from distill.types import Prediction
+
+SETTINGS = {
+    "model": {"class": "students.DNN", "embedding": 4, "hidden": [8]},
+    "train": {"epochs": 3, "batch": 32, "least_steps": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def impressions(tmp_path_factory: pytest.TempPathFactory) -> Impressions:
+    settings = {
+        "world": World(verticals=6, domains=2, users=60, items=40, rows=2400, days=6),
+        "time": "time",
+        "split": {"by": "column", "column": "split"},
+        "features": {"item_id": {"kind": "categorical", "hide": 0.2}, "hour": "categorical", "user_activity": "numeric"},
+    }
+    return load(DataSettings.model_validate(settings), tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def knowledge(impressions: Impressions, tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
+    """A teacher that gives every row the same log-odds."""
+    manifest = Manifest(
+        fingerprint="c0ffee",
+        teacher="constant",
+        data=impressions.fingerprint,
+        view="none",
+        row_id="position",
+        rows=impressions.rows,
+        tasks=impressions.tasks,
+        width=0,
+        kind="unknown",
+        cut_off=None,
+    )
+    writer = KnowledgeStore(tmp_path_factory.mktemp("knowledge")).writer(manifest)
+    rows = np.arange(impressions.rows)
+    writer.add(rows, Prediction(torch.full((len(rows), 1), 2.0), torch.zeros(len(rows), 0)))
+    writer.commit()
+    return writer.finish({})
+
+
+def course(impressions: Impressions, knowledge: Knowledge, tell=lambda rows: None, **changes: object) -> Course:
+    students = Students.model_validate(SETTINGS | changes)
+    return Course(students, impressions, impressions.view(None, "vertical"), knowledge, tell)
+
+
+def members(course: Course) -> list[Member]:
+    return roster(course.students, course.impressions, course.view, course.knowledge.manifest.fingerprint, seed=5)
+
+
+def trained(course: Course, folder: Path, wanted: list[Member] | None = None) -> list[Student]:
+    return train_students(wanted or members(course), course, folder / "cohorts", folder / "stopping")
+
+
+@pytest.fixture(scope="module")
+def whole(
+    impressions: Impressions, knowledge: Knowledge, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Student]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, trained(course(impressions, knowledge), folder)
+
+
+def equal(one: list[Student], other: list[Student]) -> bool:
+    return all(
+        a.member == b.member and a.taken == b.taken and np.array_equal(a.logit, b.logit)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_each_student_has_its_twin(impressions: Impressions, knowledge: Knowledge) -> None:
+    """Same seed, rows and settings but for the teacher; a control does not know which teacher it has no part in."""
+    everyone = members(course(impressions, knowledge, seeds=2))
+    assert len(everyone) == 2 * 2 * len(impressions.verticals)
+    for student, twin in zip(everyone[::2], everyone[1::2], strict=True):
+        assert (student.arm, twin.arm) == ("distilled", "control")
+        assert student._replace(arm="control", settings={}, fingerprint="", group="") == twin._replace(
+            settings={}, fingerprint="", group=""
+        )
+        assert twin.settings["logit_weight"] == 0
+    other = course(impressions, knowledge, distill={"logit": {"weight": 0.9, "temperature": 2.0}})
+    assert [one.fingerprint for one in members(other)][1::2] == [
+        one.fingerprint for one in members(course(impressions, knowledge))
+    ][1::2]
+
+
+def test_small_verticals_get_no_student_below_the_bound(impressions: Impressions, knowledge: Knowledge) -> None:
+    """`min_rows` counts training rows."""
+    rows = sorted({one.rows for one in members(course(impressions, knowledge))})
+    kept = members(course(impressions, knowledge, min_rows=rows[-2]))
+    assert {one.rows for one in kept} == set(rows[-2:])
+
+
+def test_a_second_call_trains_nobody(impressions: Impressions, knowledge: Knowledge, whole: tuple) -> None:
+    """And gives the same students."""
+    folder, students = whole
+    again = trained(course(impressions, knowledge, lambda rows: pytest.fail("trained")), folder)
+    assert equal(again, students)
+
+
+@pytest.mark.parametrize("stop", [10, 3000, 6000])
+def test_a_killed_run_goes_on_with_the_same_numbers(
+    impressions: Impressions, knowledge: Knowledge, whole: tuple, tmp_path: Path, stop: int
+) -> None:
+    """Bit for bit, and no draft is left behind."""
+    seen = 0
+
+    def die(rows: int) -> None:
+        nonlocal seen
+        seen += rows
+        if seen > stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trained(course(impressions, knowledge, die), tmp_path)
+    assert equal(trained(course(impressions, knowledge), tmp_path), whole[1])
+    assert not list(tmp_path.rglob("*.draft"))
+
+
+def test_a_new_vertical_costs_one_vertical(impressions: Impressions, knowledge: Knowledge, tmp_path: Path) -> None:
+    """Those that are there are found, and the newcomer keeps to what its group has settled."""
+    lesson = course(impressions, knowledge)
+    everyone = members(lesson)
+    smallest = min(everyone, key=lambda one: one.rows).vertical
+    before = [one for one in everyone if one.vertical != smallest]
+    first = trained(lesson, tmp_path, before)
+    new = [one.vertical for cohort in wanting(everyone, tmp_path / "cohorts") for one in cohort.members]
+    assert set(new) == {smallest}
+    both = trained(lesson, tmp_path, everyone)
+    assert equal([one for one in both if one.member.vertical != smallest], first)
+
+
+def test_scores_are_those_of_the_kept_weights(impressions: Impressions, knowledge: Knowledge, whole: tuple) -> None:
+    """Loaded into an ordinary module, they score the test rows as was written down; only one pass is kept."""
+    from safetensors.torch import load_file
+
+    folder, students = whole
+    lesson = course(impressions, knowledge)
+    assert not list(folder.rglob("pass-*.safetensors"))
+    for cohort in find(folder / "cohorts"):
+        weights = load_file(cohort.folder / "students" / "weights.safetensors")
+        for place, member in enumerate(cohort.members):
+            ranker = lesson.students.model.build(lesson.view.schema(member.vertical)).eval()
+            own = {name.partition("/")[2]: one for name, one in weights.items() if name.startswith(f"{place}/")}
+            ranker.load_state_dict(own)
+            rows = impressions.select(TEST, member.vertical)
+            logit = np.concatenate([said.logit.numpy() for _, said in predictions(ranker, lesson.view, rows)])
+            assert np.array_equal(logit, next(one.logit for one in students if one.member == member))
+
+
+def test_the_teacher_pulls_its_student_and_not_the_twin(whole: tuple) -> None:
+    """A teacher that always says log-odds 2 raises what its students say."""
+    _, students = whole
+    for student, twin in zip(students[::2], students[1::2], strict=True):
+        assert student.logit.mean() > twin.logit.mean() + 0.05
+
+
+def test_a_student_that_diverges_is_named_and_its_neighbours_are_not_touched(
+    impressions: Impressions, knowledge: Knowledge, whole: tuple, tmp_path: Path
+) -> None:
+    """Its learning rate is absurd: it fails with a reason, everybody else is bit for bit what they were."""
+    lesson = course(impressions, knowledge)
+    everyone = members(lesson)
+    victim = everyone[4]
+    wild = victim._replace(settings=victim.settings | {"learning_rate": 1e38}, fingerprint="wild")
+    students = trained(lesson, tmp_path, [wild if one == victim else one for one in everyone])
+    assert students[4].logit is None and "finite" in students[4].reason
+    others = [place for place in range(len(everyone)) if place != 4]
+    assert equal([students[place] for place in others], [whole[1][place] for place in others])
