@@ -1,5 +1,7 @@
 """Every kind of mistake: one message, at its place, with what was expected and the nearest valid name."""
 
+# ruff: noqa: E501 -- a case a line
+
 from collections.abc import Callable
 from pathlib import Path
 

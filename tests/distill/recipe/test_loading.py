@@ -59,7 +59,9 @@ def test_a_teacher_from_outside_replaces_a_trained_one_and_back(write: Write) ->
     overrides = ("data.row_id=id", "teacher.knowledge=logits.parquet", "teacher.model.class=toys.Tower")
     assert len(fault_of(write, "", *overrides)) == 1, "overrides that say both are wrong"
     assert len(fault_of(write, "", *overrides[:2], "teacher.train.epochs=1")) == 1
-    write(SAMPLE.replace("model: {class: toys.Tower}", "knowledge: k.parquet").replace("user:", "row_id:"), "outer.yaml")
+    write(
+        SAMPLE.replace("model: {class: toys.Tower}", "knowledge: k.parquet").replace("user:", "row_id:"), "outer.yaml"
+    )
     assert load(write("extends: outer.yaml\nteacher: {model: {class: toys.Line}}")).teacher.model.path == "toys.Line"
 
 
@@ -87,9 +89,9 @@ def test_a_circle_is_refused(write: Write) -> None:
 
 
 def test_what_cannot_be_extended_is_one_fault_at_extends(write: Write) -> None:
-    with pytest.raises(RecipeError, match='^child.yaml:2:1: extends: "parnt.yaml": there is no such file'):
+    with pytest.raises(RecipeError, match=r'^child.yaml:2:1: extends: "parnt.yaml": there is no such file'):
         load(write("seed: -1\nextends: parnt.yaml", "child.yaml"))
-    with pytest.raises(RecipeError, match="^child.yaml:1:1: extends: expected the path of another recipe, as text"):
+    with pytest.raises(RecipeError, match=r"^child.yaml:1:1: extends: expected the path of another recipe, as text"):
         load(write("extends: [a]", "child.yaml"))
 
 

@@ -1,5 +1,7 @@
 """YAML as data only."""
 
+# ruff: noqa: E501 -- a case a line
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,7 +79,7 @@ def test_a_recipe_is_a_map(write: Callable[..., Path], text: str) -> None:
 def test_a_file_that_is_not_text(write: Callable[..., Path]) -> None:
     path = write("")
     path.write_bytes(b"name: \xff\xfe")
-    with pytest.raises(RecipeError, match="recipe.yaml: this is not UTF-8 text"):
+    with pytest.raises(RecipeError, match=r"recipe\.yaml: this is not UTF-8 text"):
         load(path)
 
 
@@ -90,4 +92,4 @@ def test_a_recipe_that_is_not_there(write: Callable[..., Path]) -> None:
 
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(RecipeError, match="nested too deeply"):
-        values("[" * 100_000)
+        values("[" * 3_000)

@@ -1,5 +1,7 @@
 """What must hold between sections."""
 
+# ruff: noqa: E501 -- a case a line
+
 from collections.abc import Callable
 
 import pytest
