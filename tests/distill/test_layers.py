@@ -14,7 +14,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill.layers import MLP, Cross, Dropout, FieldEmbedding, TargetAttention, lookup
 from distill.layers.dropout import _mix
-from distill.testing import example_features, example_schema
 from distill.types import PAD, Features, FeatureSchema, SequenceField
 
 
@@ -83,6 +82,12 @@ class TestLookup:
         assert torch.equal(found, expected)
         (slope,) = torch.autograd.grad(found.square().sum(), table)
         torch.testing.assert_close(slope, torch.autograd.grad(expected.square().sum(), table)[0])
+
+    def test_members_may_share_the_table_and_some_ids(self):
+        table, own, common = torch.randn(5, 2), torch.randint(5, (6, 4)), torch.randint(5, (3,))
+        first, second = vmap(lookup, in_dims=(None, 0, None))(table, own, common)
+        assert torch.equal(first, table[own])
+        assert torch.equal(second, table[common].expand(6, 3, 2))
 
 
 SCHEMA = FeatureSchema(
@@ -161,11 +166,13 @@ class TestFieldEmbedding:
         assert torch.equal(first, FieldEmbedding(SCHEMA, width=8).weight)
         assert 0 < first.std() < 0.05
 
-    def test_half_precision_numbers_join_the_weights_precision(self):
-        schema = example_schema()
-        features = example_features(schema, 4, torch.Generator())
-        features = features._replace(vectors={name: vector.half() for name, vector in features.vectors.items()})
-        assert FieldEmbedding(schema, 2).double()(features).dtype == torch.float64
+    @pytest.mark.parametrize("stored", [torch.float16, torch.float64])
+    def test_numbers_take_the_precision_of_the_weights(self, embedding, stored):
+        features = impressions()
+        features = features._replace(
+            numeric=features.numeric.to(stored), vectors={"text": features.vectors["text"].to(stored)}
+        )
+        assert embedding(features).dtype == torch.float32
 
 
 class TestMLP:
