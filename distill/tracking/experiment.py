@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from distill.tracking.address import absolute, database_file, is_server
 from distill.tracking.journal import locked
+from distill.tracking.outbox import Waiting
 from distill.tracking.record import KEY_TAG, RunRecord
 from distill.tracking.view import VIEW_TAG, view
 
@@ -62,23 +63,28 @@ class Experiment:
         """Key -> run id, of all runs that have a key; where there are two, the older one."""
         return dict(reversed(list(self._search(""))))
 
-    def write(self, record: RunRecord, run_id: str | None, parent: str | None, milliseconds: int) -> str:
+    def write(self, waiting: Waiting, run_id: str | None, parent: str | None) -> str:
         """Brings a run to what the record says, in one batch; creates it where there is none.
 
+        Writing the same again, whole or after half of it, changes nothing: the times of its points come with it.
+
         Args:
-            record: what to say of it.
+            waiting: what to say of the run.
             run_id: the run, where MLflow may have it.
             parent: run id of its parent.
-            milliseconds: when the record was made. The same record at the same time changes nothing twice.
 
         Returns:
             Its run id.
         """
-        run = (self._opened(run_id) if run_id else None) or self._created(record, parent, milliseconds)
-        self._log(record, run, milliseconds)
+        record = waiting.record
+        run = (self._opened(run_id) if run_id else None) or self._created(waiting, parent)
+        self._log(record, run, waiting.at)
         for name, text in record.artifacts.items():
             self._client.log_text(run.id, text, name)
-        self._end(record, run, milliseconds)
+        if record.finished:
+            self._client.set_terminated(run.id, record.status, waiting.at)
+        elif not run.fresh:
+            self._client.update_run(run.id, "RUNNING")
         return run.id
 
     def _found(self, name: str) -> str | None:
@@ -89,9 +95,9 @@ class Experiment:
             self._client.restore_experiment(experiment.experiment_id)
         return experiment.experiment_id
 
-    def _created(self, record: RunRecord, parent: str | None, milliseconds: int) -> _Run:
-        tags = {KEY_TAG: record.key} | ({"mlflow.parentRunId": parent} if parent else {})
-        run = self._client.create_run(self.id, milliseconds, tags, record.name)
+    def _created(self, waiting: Waiting, parent: str | None) -> _Run:
+        tags = {KEY_TAG: waiting.record.key} | ({"mlflow.parentRunId": parent} if parent else {})
+        run = self._client.create_run(self.id, waiting.since, tags, waiting.record.name)
         return _Run(run.info.run_id, {}, {}, {}, fresh=True)
 
     def _opened(self, run_id: str) -> _Run | None:
@@ -127,12 +133,6 @@ class Experiment:
             history = [] if run.fresh else self._client.get_metric_history(run.id, name)
             present = {(point.step, point.value) for point in history}
             yield from ((name, step, value) for step, value in points if (step, value) not in present)
-
-    def _end(self, record: RunRecord, run: _Run, milliseconds: int) -> None:
-        if record.finished:
-            self._client.set_terminated(run.id, record.status, milliseconds)
-        elif not run.fresh:
-            self._client.update_run(run.id, "RUNNING")
 
     def _search(self, condition: str) -> Iterator[tuple[str, str]]:
         """Key and run id of each run that has a key, newest first."""

@@ -18,11 +18,20 @@ from distill.tracking.record import RunRecord, cleaned, fingerprint, from_json
 
 
 class Waiting(NamedTuple):
-    """The newest version of a record that MLflow lacks, and the files it has waited in."""
+    """The newest version of a record that MLflow lacks.
+
+    Attributes:
+        record: the record.
+        content: its fingerprint.
+        since: when its first version came here, in milliseconds since 1970.
+        at: when this version came here.
+        files: the files of all versions.
+    """
 
     record: RunRecord
     content: str
-    milliseconds: int
+    since: int
+    at: int
     files: tuple[Path, ...]
 
 
@@ -51,7 +60,7 @@ class Outbox:
         now = time.time_ns()
         path = self._files / f"{now:020d}-{content[:16]}.json"
         try:
-            write_json(path, {"milliseconds": now // 1_000_000, "content": content, "record": asdict(record)})
+            write_json(path, {"at": now // 1_000_000, "content": content, "record": asdict(record)})
         except OSError as error:
             raise StoreError(Fault(str(path), f"the record could not be written: {error.strerror}.")) from error
         self._newest[record.key] = content
@@ -64,7 +73,9 @@ class Outbox:
             if found := _read(path):
                 versions.setdefault(found.record.key, []).append(found)
         return [
-            of_key[-1]._replace(files=tuple(file for version in of_key for file in version.files))
+            of_key[-1]._replace(
+                since=of_key[0].since, files=tuple(file for version in of_key for file in version.files)
+            )
             for of_key in versions.values()
         ]
 
@@ -129,7 +140,7 @@ def _read(path: Path) -> Waiting | None:
     """A waiting record; None where another process has just sent it, or the file is damaged (it is then put aside)."""
     try:
         content = read_json(path)
-        return Waiting(from_json(content["record"]), content["content"], content["milliseconds"], (path,))
+        return Waiting(from_json(content["record"]), content["content"], content["at"], content["at"], (path,))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

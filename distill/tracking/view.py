@@ -7,8 +7,19 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 """Where MLflow's UI keeps a shared view. Its format is MLflow's own affair (seen in 3.17); a UI that does not know it
 shows the runs in its own way."""
 
-_METRICS = ("ne_gain", "ne_gain_low", "ne_gain_high", "ne", "ne_control", "ne_teacher", "auc", "calibration")
-_TAGS = ("distill.vertical", "distill.arm", "distill.verdict")
+_TAGS = {"distill.vertical": 120, "distill.arm": 90, "distill.verdict": 100}
+_METRICS = {
+    "ne_gain": 90,
+    "ne_gain_low": 95,
+    "ne_gain_high": 100,
+    "ne": 80,
+    "ne_control": 90,
+    "ne_teacher": 90,
+    "auc": 80,
+    "calibration": 90,
+}
+"""Column -> its width in pixels, in the order in which they stand."""
+
 _MADE = 1767225600000
 """2026-01-01 in milliseconds; a constant, so that an unchanged view is not written again."""
 
@@ -27,14 +38,15 @@ def link(address: str, experiment_id: str) -> str:
 
 
 def _state() -> dict[str, object]:
-    columns = [f"tags.`{tag}`" for tag in _TAGS] + [f"metrics.`{metric}`" for metric in _METRICS]
+    widths = {f"tags.`{tag}`": width for tag, width in _TAGS.items()}
+    widths |= {f"metrics.`{metric}`": width for metric, width in _METRICS.items()}
     return {
         "searchFilter": "tags.`distill.role` = 'student' AND tags.`distill.arm` = 'distilled'",
         "orderByKey": "metrics.`ne_gain`",
         "orderByAsc": False,
-        "selectedColumns": columns,
-        "columnOrder": [],
-        "columnWidths": {},
+        "selectedColumns": list(widths),
+        "columnOrder": list(widths),
+        "columnWidths": widths,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

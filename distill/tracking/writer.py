@@ -120,7 +120,7 @@ class Writer:
             return entry.run_id  # Sent by a process that died, or is running, before its file was removed.
         else:
             run_id = entry.run_id or self._experiment.run_id(key)
-        return self._experiment.write(waiting.record, run_id, parent, waiting.milliseconds)
+        return self._experiment.write(waiting, run_id, parent)
 
     def _set_aside(self, waiting: Waiting, error: Exception) -> None:
         """Keeps a record that MLflow refuses from holding up the others; raises again what is not a refusal."""

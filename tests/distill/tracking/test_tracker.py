@@ -205,6 +205,20 @@ def test_a_store_that_is_down_delays_and_loses_nothing(first_use, tmp_path, capl
     assert Tracker(address, "quickstart", tmp_path).close(timeout=60) == (2, 0, "")
 
 
+def test_a_run_that_waited_keeps_its_times(store, monkeypatch):
+    with monkeypatch.context() as absent:
+        absent.setattr("distill.tracking.writer.Writer.wake", lambda _: None)
+        tracker = Tracker(store.uri, store.experiment, store.folder)
+        tracker.record(PARENT)
+        time.sleep(0.25)
+        tracker.record(replace(PARENT, finished=True))
+    time.sleep(0.25)
+    assert deliver(store).sent == 1
+    info = store.runs()["quickstart"].info
+    assert 250 <= info.end_time - info.start_time < 10_000
+    assert info.end_time <= 1000 * time.time() - 250
+
+
 def test_a_store_that_comes_back_gets_the_records(first_use, tmp_path):
     (tmp_path / "away").touch()
     tracker = Tracker(f"sqlite:///{tmp_path}/away/mlflow.db", "quickstart", tmp_path)
