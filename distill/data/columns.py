@@ -149,7 +149,7 @@ class Columns:
         lengths = values.list.len().fill_null(0).to_numpy()
         first = self.lengths.setdefault(use.feature, lengths)
         what = f"is longer or shorter than the other columns of `{use.feature}`"
-        checks.refuse(lengths != first, self._place(use.column), what, "One event, one entry in each.")
+        checks.refuse(lengths != first, self._place(use.column), what, "One event, one entry each.")
 
     def _numeric(self, name: str, feature: Numeric) -> None:
         column = feature.column or name
@@ -165,7 +165,8 @@ class Columns:
         if feature.missing != "zero" and missing[self.train].all():
             raise DataError(Fault(where, "has no number in any training row.", "Leave the feature out."))
         self.constants[name] = numeric.fit(values, self.train, feature)
-        found = numeric.apply(values, self.constants[name], feature).astype(np.float32)
+        with np.errstate(over="ignore"):  # asked about next
+            found = numeric.apply(values, self.constants[name], feature).astype(np.float32)
         checks.refuse(~np.isfinite(found).all(axis=1), place, "is too large for 32 bits", "Take its logarithm.")
         self._create(name, np.float32, found.shape[1])[:] = found
 

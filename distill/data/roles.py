@@ -72,17 +72,24 @@ def times(values: pl.Series, where: str) -> pl.Series:
     """
     words = describe(values.dtype)
     if words == "text":
-        try:
-            return values.cast(pl.String).str.to_datetime()
-        except pl.exceptions.PolarsError:
-            raise DataError(
-                Fault(where, "holds text that is no ISO date or time.", "Write 2030-01-31T23:59.")
-            ) from None
+        return _parsed(values.cast(pl.String), where)
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
+        return values.dt.convert_time_zone("UTC")
     if words == "dates or times":
         return values
     if words in ("whole numbers", "numbers"):
         return plain(values, where)
     raise DataError(Fault(where, f"holds {words}, where times are meant."))
+
+
+def _parsed(text: pl.Series, where: str) -> pl.Series:
+    """Nothing but ISO is read: who writes 01/02/2030 may mean January or February."""
+    try:
+        if text.str.contains(r"^\d{4}-\d\d-\d\d").all():
+            return text.str.to_datetime()
+    except pl.exceptions.PolarsError:
+        pass
+    raise DataError(Fault(where, "holds text that is no ISO date or time.", "Write all as 2030-01-31T23:59."))
 
 
 def physical(values: pl.Series) -> NDArray:
@@ -168,7 +175,10 @@ class _Reader:
             if isinstance(settings, SplitByColumn):
                 found = split.by_column(self.source.read(settings.column), settings, self._where(settings.column)[0])
             elif isinstance(settings, SplitByHash):
-                found = split.by_hash(self.source.read(settings.column), settings, self._where(settings.column)[0])
+                where, place = self._where(settings.column)
+                keys = plain(self.source.read(settings.column), where)
+                checks.filled(keys, place)
+                found = split.by_hash(keys, settings)
             elif self.settings.time is None:
                 raise DataError(Fault("data.split", "a split by time needs data.time.", "Name the column of times."))
             elif times is not None:

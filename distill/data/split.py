@@ -1,13 +1,13 @@
 """Which rows train, validate and test."""
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from distill.data.hashing import hashes
-from distill.data.kinds import describe, named, plain
+from distill.data.kinds import describe, named
 from distill.data.settings import SplitByColumn, SplitByHash, SplitByTime
 from distill.errors import DataError, Fault
 
@@ -71,7 +71,7 @@ def _bound(bound: float | str, kind: pl.DataType, where: str) -> float | date | 
     zoned = isinstance(kind, pl.Datetime) and kind.time_zone is not None
     if zoned == (moment.tzinfo is None):
         raise _misfit(bound, kind, where)
-    return moment
+    return moment.astimezone(UTC) if zoned else moment
 
 
 def _misfit(bound: float | str, kind: pl.DataType, where: str) -> DataError:
@@ -83,15 +83,8 @@ def _misfit(bound: float | str, kind: pl.DataType, where: str) -> DataError:
     )
 
 
-def by_hash(keys: pl.Series, settings: SplitByHash, where: str) -> Codes:
-    """Deals keys out by their hashes: the same key always to the same split, in every file and on every machine.
-
-    Raises:
-        DataError: a row has no key.
-    """
-    values = plain(keys, where)
-    if values.null_count():
-        raise DataError(Fault(where, f"is null in {values.null_count()} rows, which cannot be dealt out.", "Fill it."))
+def by_hash(values: pl.Series, settings: SplitByHash) -> Codes:
+    """Deals plain keys out by their hashes: the same key always to the same split, in every file, on every machine."""
     distinct = values.unique()
     share = hashes(distinct, SALT) / 2.0**64
     code = np.where(share < settings.test, TEST, np.where(share < settings.test + settings.valid, VALID, TRAIN))

@@ -12,7 +12,7 @@ SAMPLE = 200_000
 """Rows, spread evenly, in which a feature is compared with labels and verticals."""
 
 GIVEN_AWAY = 0.99
-"""A feature that tells this share of the clicks, and of the non-clicks, knows the label."""
+"""A feature whose values tell this share of the clicks, and of the non-clicks, knows the label."""
 
 FEWEST = 10
 """Clicks, and non-clicks, below which nothing is said of a feature."""
@@ -61,7 +61,7 @@ def _one_to_one(one: NDArray, other: NDArray) -> bool:
 
 
 def _tells(codes: NDArray, label: NDArray[np.bool_], ordered: bool) -> bool:
-    """Whether values tell labels: each has rows of one label only, or, ordered, the labels lie apart."""
+    """Whether values tell labels: by what most rows of a value have, or, ordered, because the labels lie apart."""
     positive, rows = np.bincount(codes, weights=label), np.bincount(codes)
     negative = rows - positive
     if min(positive.sum(), negative.sum()) < FEWEST:
@@ -72,12 +72,12 @@ def _tells(codes: NDArray, label: NDArray[np.bool_], ordered: bool) -> bool:
         if max(area, 1 - area) > 1 - (1 - GIVEN_AWAY) / 10:
             return True
     again = rows > 1  # a value shown once tells its label whatever it is
-    told = [(count[again & (count == rows)].sum(), count[again].sum()) for count in (positive, negative)]
+    told = [(count[again & (2 * count > rows)].sum(), count[again].sum()) for count in (positive, negative)]
     return all(right > GIVEN_AWAY * of and of >= FEWEST for right, of in told)
 
 
 def _of_splits(roles: Roles) -> list[str]:
-    found = [f"No row is in `{NAMES[code]}`." for code in (VALID, TEST) if not (roles.split == code).any()]
+    found = [f"No row is in the split `{NAMES[code]}`." for code in (VALID, TEST) if not (roles.split == code).any()]
     if roles.time is not None and (roles.split == TEST).any() and (roles.split == TRAIN).any():
         early = (roles.split == TEST) & (roles.time < roles.time[roles.split == TRAIN].max())
         if early.any():

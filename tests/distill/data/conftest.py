@@ -30,7 +30,7 @@ def _table() -> pl.DataFrame:
             "vertical": vertical,
             "domain": np.where(vertical == "food", "daily", "rare"),
             "split": np.repeat(["train", "valid", "test"], [40, 10, 10]),
-            "time": np.arange(rows) // 2,
+            "moment": np.arange(rows) // 2,
             "user": [f"u{n}" for n in rng.integers(9, size=rows)],
             "weight": rng.integers(1, 4, size=rows) / 2,
             "item": items,

@@ -30,14 +30,14 @@ def equal(one, other) -> bool:
 
 
 def test_what_every_row_has(table, load_frame):
-    data = load_frame(table, time="time", user="user", weight="weight", domain="domain", row_id="id")
+    data = load_frame(table, time="moment", user="user", weight="weight", domain="domain", row_id="id")
     assert (data.rows, data.tasks, data.verticals, data.row_id) == (60, ("click",), ("cars", "food", "toys"), "id")
     assert data.domains == {"cars": "rare", "food": "daily", "toys": "rare"}
     assert np.array(data.verticals)[data.vertical].tolist() == table["vertical"].to_list()
     assert np.array(["train", "valid", "test"])[data.split].tolist() == table["split"].to_list()
     assert data.label[:, 0].tolist() == table["label"].to_list() and data.label.dtype == np.float32
     assert data.valid.all() and data.weight.tolist() == table["weight"].to_list()
-    assert data.time.tolist() == table["time"].to_list() and data.time.dtype == np.int64
+    assert data.time.tolist() == table["moment"].to_list() and data.time.dtype == np.int64
     assert np.array(table["user"].unique().sort())[data.user].tolist() == table["user"].to_list()
 
 
@@ -103,11 +103,11 @@ def test_positions_go_on_from_file_to_file(table, settings, tmp_path):
 
 
 def test_csv_gives_what_parquet_gives(table, settings, tmp_path):
-    columns = ["label", "bought", "vertical", "split", "time", "user", "item", "place", "age"]
+    columns = ["label", "bought", "vertical", "split", "moment", "user", "item", "place", "age"]
     table[columns].write_parquet(tmp_path / "rows.parquet")
     table[columns].write_csv(tmp_path / "rows.csv")
     features = {"item": "categorical", "place": "categorical", "age": "numeric"}
-    common = {"time": "time", "user": "user", "features": features, "label": {"a": "label", "b": "bought"}}
+    common = {"time": "moment", "user": "user", "features": features, "label": {"a": "label", "b": "bought"}}
     one, other = (load(settings(path=tmp_path / f"rows.{end}", **common), tmp_path) for end in ("csv", "parquet"))
     assert one.parts == other.parts and one.fingerprint != other.fingerprint
     assert equal(one.view(None, "all"), other.view(None, "all"))
@@ -147,10 +147,10 @@ def test_the_fingerprint_is_that_of_the_content(table, settings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "column", ["label", "item", "place", "age", "seen", "stars", "tags", "text", "weight", "user", "time"]
+    "column", ["label", "item", "place", "age", "seen", "stars", "tags", "text", "weight", "user", "moment"]
 )
 def test_a_changed_value_changes_the_part_of_its_vertical_alone(table, load_frame, column):
-    common = {"time": "time", "user": "user", "weight": "weight"}
+    common = {"time": "moment", "user": "user", "weight": "weight"}
     before = load_frame(table, **common)
     old = table[column].to_list()
     new = next(v for v in old if v != old[3] and (not isinstance(v, list) or len(v) == len(old[3]) or column == "tags"))
