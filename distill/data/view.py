@@ -79,10 +79,11 @@ class View:
     def take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         """Gathers the impressions with these row numbers, without knowledge.
 
-        Row -1 fills up a batch: it reads the first row, and weighs nothing.
+        Row -1 fills up a batch: it weighs nothing, and every id of it is `UNSEEN`, which each ranker has.
         """
         at, flat = self._layout, rows.flatten().clamp(min=0)
         record = self._record.index_select(0, flat).unflatten(0, rows.shape)
+        record.masked_fill_((rows < 0)[..., None], 0)
         numbers = record.view(torch.float32)
         vectors = {name: table.index_select(0, flat).unflatten(0, rows.shape) for name, table in self._vectors.items()}
         return Batch(
@@ -97,7 +98,7 @@ class View:
             ),
             label=numbers[..., at.label],
             valid=record[..., at.valid] != 0,
-            weight=numbers[..., at.weight.start] * (rows >= 0),
+            weight=numbers[..., at.weight.start],
             knowledge={},
         )
 

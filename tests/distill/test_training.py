@@ -182,3 +182,12 @@ def test_a_student_that_diverges_is_named_and_its_neighbours_are_not_touched(
     assert students[4].logit is None and "finite" in students[4].reason
     others = [place for place in range(len(everyone)) if place != 4]
     assert equal([students[place] for place in others], [whole[1][place] for place in others])
+
+
+def test_a_fill_shows_no_id_of_another_vertical(impressions: Impressions) -> None:
+    """A batch is filled up with rows of nobody: a short table must not be read beyond its end."""
+    view = impressions.view(None, "vertical")
+    batch = view.take(torch.tensor([[0, -1], [-1, -1]]))
+    assert batch.features.categorical[0, 1].eq(0).all() and batch.features.categorical[1].eq(0).all()
+    assert batch.weight.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert not batch.valid[1].any()
