@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from distill.data import checks, kinds, numeric, tables
 from distill.data.checks import Faults
 from distill.data.hashing import NULL, Hashes, RowDigest, hashes, mixed, of_numbers
-from distill.data.sealed import create
+from distill.data.sealed import create, write_values
 from distill.data.settings import Categorical, DataSettings, Feature, MultiValued, Numeric, Sequence, Vector
 from distill.data.source import Source
 from distill.data.suspicions import Suspicions
@@ -109,7 +109,7 @@ class Columns:
         if not read:
             return
         known = tables.distinct((values, self.source.place(use.column)) for use, values in read)
-        known.to_frame("value").write_ipc(table_file(self.folder, self.settings, table).with_suffix(".arrow"))
+        write_values(table_file(self.folder, self.settings, table).with_suffix(".arrow"), known)
         self.sizes[table] = len(known) + 1
         marks = np.append(hashes(known), [NULL, mixed(NULL[None])[0]])  # behind the values: null, and PAD as the last
         for use, values in read:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distill.data.columns import feature_file, table_file
 from distill.data.hashing import hashes
 from distill.data.layout import layout, of_kind
-from distill.data.sealed import create, opened
+from distill.data.sealed import create, opened, read_values
 from distill.data.settings import Categorical, DataSettings, Numeric
 from distill.data.tables import Use, by_table
 from distill.types import PAD, UNSEEN
@@ -111,8 +111,7 @@ class Encoder:
 
 def known_values(base: Path, settings: DataSettings, table: str) -> pl.Series:
     """The value of each code of a table, in the order of the codes; null is the last."""
-    values = pl.read_ipc(table_file(base, settings, table).with_suffix(".arrow")).to_series()
-    return values.extend_constant(None, 1)
+    return read_values(table_file(base, settings, table).with_suffix(".arrow")).extend_constant(None, 1)
 
 
 def shown(columns: Sequence[Ids], rows: Rows, fewest: int) -> Ids:

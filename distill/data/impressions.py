@@ -16,7 +16,7 @@ from distill.data.columns import Columns
 from distill.data.encoding import Encoder
 from distill.data.hashing import RowDigest
 from distill.data.kinds import describe, plain
-from distill.data.sealed import opened, seal, unsealed
+from distill.data.sealed import create, opened, read_values, seal, unsealed, write_values
 from distill.data.settings import DataSettings
 from distill.data.source import Source, digest, locate
 from distill.data.split import TEST, TRAIN, VALID
@@ -81,9 +81,9 @@ def _encode(source: Source, settings: DataSettings, folder: Path) -> None:
     faults.tell()
     shutil.rmtree(scratch)
     for name, array in found.arrays().items():
-        np.save(folder / f"{name}.npy", array)
+        create(folder / f"{name}.npy", array.dtype, *array.shape)[:] = array
     if found.row_id is not None:
-        found.row_id.to_frame("id").write_ipc(folder / "row_id.arrow")
+        write_values(folder / "row_id.arrow", found.row_id)
     groups = dict(zip(found.verticals, _groups(found.vertical, len(found.verticals)), strict=True))
     manifest = {
         "rows": source.rows,
@@ -171,7 +171,7 @@ class Impressions:
         if self.row_id is None:
             known = pl.int_range(self.rows, dtype=pl.Int64, eager=True)
         else:
-            known = pl.read_ipc(self.folder / "row_id.arrow").to_series()
+            known = read_values(self.folder / "row_id.arrow")
         if ids.dtype != known.dtype and len(ids):
             what = f"are {describe(ids.dtype)}, where `{self.row_id or 'position'}` holds {describe(known.dtype)}."
             raise DataError(Fault("row ids", what))

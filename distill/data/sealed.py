@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import DTypeLike
 
+from distill.errors import Fault, StoreError
 from distill.files import read_json, reserve, write_json
 
 MANIFEST = "manifest.json"
@@ -22,6 +24,23 @@ def create(path: Path, dtype: DTypeLike, *shape: int) -> np.memmap:
 def opened(path: Path) -> np.ndarray:
     """An array mapped into memory; nothing is read before it is used, and writing to it leaves the file alone."""
     return np.load(path, mmap_mode="c")
+
+
+def write_values(path: Path, values: pl.Series) -> None:
+    """Writes a column of any type.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        values.to_frame("value").write_ipc(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(Fault(str(path), f"cannot be written: {str(error).splitlines()[0]}.")) from None
+
+
+def read_values(path: Path) -> pl.Series:
+    """What `write_values` wrote."""
+    return pl.read_ipc(path).to_series()
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from distill.data import synthetic
 from distill.data.kinds import compatible, describe
 from distill.data.settings import DataSettings
-from distill.errors import DataError, Fault, nearest, suggestion
+from distill.errors import DataError, Fault, StoreError, nearest, suggestion
 from distill.files import read_json, write_json
 
 SUFFIXES = {".parquet": "Parquet", ".csv": "CSV"}
@@ -225,6 +225,8 @@ def _reading(file: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(Fault(str(file), f"cannot be read: {error.strerror or error}.")) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if "No space left" in str(error):
+            raise StoreError(Fault(str(file), "the disk has no room for a copy as Parquet.", "Free some.")) from None
         empty = file.stat().st_size == 0
         reason = "it is empty" if empty else str(error).splitlines()[0].rstrip(".")
         raise DataError(Fault(str(file), f"cannot be read as {kind}: {reason}.", "Write it again.")) from None

@@ -43,7 +43,7 @@ class Suspicions:
     def _look(self, name: str, values: NDArray, ordered: bool) -> None:
         codes = np.unique(values, return_inverse=True)[1]
         if _one_to_one(codes, self.vertical):
-            self.found.append(f"Feature `{name}` repeats the vertical one to one; a student sees a constant.")
+            self.found.append(f"Feature `{name}` repeats the vertical one to one: to a student it is a constant.")
         for task, column in enumerate(self.tasks):
             valid = self.valid[:, task]
             if _tells(codes[valid], self.label[valid, task], ordered):

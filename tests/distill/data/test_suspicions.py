@@ -72,7 +72,7 @@ def test_each_task_is_looked_at(sound, load_frame):
 def test_a_feature_that_repeats_the_vertical(sound, load_frame, kind, number):
     renamed = pl.col("vertical").replace_strict(list("abcd"), [7, 5, 3, 1])
     assert warned(load_frame, sound.with_columns(x=renamed), kind) == [
-        "Feature `x` repeats the vertical one to one; a student sees a constant."
+        "Feature `x` repeats the vertical one to one: to a student it is a constant."
     ]
     coarser = pl.col("vertical").replace_strict(list("abcd"), [7, 5, 3, 3])
     assert warned(load_frame, sound.with_columns(x=coarser), kind) == []
@@ -113,7 +113,7 @@ def test_real_news_repeat_their_category(shared, settings, tmp_path):
         settings(path=path, features=dict.fromkeys(names, "categorical") | {"item_age_hours": "numeric"}), tmp_path
     )
     features = [warning for warning in data.warnings if warning.startswith("Feature")]
-    assert features == ["Feature `category` repeats the vertical one to one; a student sees a constant."]
+    assert features == ["Feature `category` repeats the vertical one to one: to a student it is a constant."]
 
 
 def test_a_rating_tells_its_label(shared, settings, tmp_path):
