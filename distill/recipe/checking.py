@@ -111,7 +111,7 @@ class _Checker:
         if there is None:
             parent.value[meant] = node
         elif there.keys and node.keys:
-            parent.value[meant] = merge(there, node, self._annotation(path))
+            parent.value[meant] = merge(*sorted((there, node), key=lambda each: each.place), self._annotation(path))
         if there is None and difflib.SequenceMatcher(None, key, meant).ratio() < SURE:
             self.excused.add(path)
             self.doubtful.add(path)

@@ -24,7 +24,7 @@ def wrong_key(annotation: Any, value: dict[str, Any], key: str, path: KeyPath) -
     every = shape.all_keys(annotation)
     if key == EXTENDS and annotation is Recipe:
         return Naming("stands in a file, not in an override.", "")
-    if key in every:
+    if key in every and not nearest(key, _absent(valid, value)):
         return Naming(*_other_variant(annotation, value, key))
     free = sorted((every or set(valid)) - set(value)) if shape.tag_key(annotation) is None else _absent(valid, value)
     meant = nearest(key, free) or nearest(key, valid)

@@ -1,6 +1,7 @@
 """A recipe as text with every default filled in."""
 
 import io
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -24,11 +25,12 @@ def _null(representer: Any, _value: None) -> Any:
 
 
 def _laid_out(value: Any) -> Any:
-    """The same, with lists on one line."""
+    """The same, with lists of numbers and plain names on one line; other text is only safe on lines of its own."""
     if isinstance(value, dict):
         return {key: _laid_out(below) for key, below in value.items()}
     if not isinstance(value, list):
         return value
     row = CommentedSeq(map(_laid_out, value))
-    row.fa.set_flow_style()
+    if all(re.fullmatch(r"\w[\w.-]*", str(item)) for item in value):
+        row.fa.set_flow_style()
     return row

@@ -92,4 +92,4 @@ def test_a_recipe_that_is_not_there(write: Callable[..., Path]) -> None:
 
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(RecipeError, match="nested too deeply"):
-        values("[" * 3_000)
+        values("[" * 700)
