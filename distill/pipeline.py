@@ -6,18 +6,18 @@ from typing import Any
 import torch
 
 from distill.cohort import Course
-from distill.data.impressions import Impressions, View, load
+from distill.data.impressions import Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judge
 from distill.knowledge import Knowledge, import_table
-from distill.member import Member, roster
+from distill.member import roster
 from distill.planning import plan
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
-from distill.recording import record_key, records
+from distill.recording import record_key, records, started
 from distill.scoring import Lesson, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker
@@ -46,21 +46,17 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     store = Store(recipe.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = _read(recipe, store, progress)
-        knowledge = _teach(recipe, impressions, store, progress)
-        view = impressions.view(recipe.students.features, "vertical")
-        members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
-        if not members:
-            raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
-        path = store.tables / f"{_name(recipe, knowledge, members)}.json"
-        students = _study(recipe, impressions, view, knowledge, members, store, progress)
-        if not path.exists():
-            with progress.stage("evidence"):
-                write_json(path, judge(recipe, impressions, knowledge, students) | {"fingerprint": path.stem})
-        table = {"recipe": recipe.name, **read_json(path)}
-        _publish(recipe, table, students, progress)
+        with Tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
+            key = fingerprint(_identity(recipe), impressions.fingerprint)
+            if key not in tracker.run_ids():
+                tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
+            knowledge = _teach(recipe, impressions, store, progress)
+            students = _study(recipe, impressions, knowledge, store, progress)
+            table = _judge(recipe, impressions, knowledge, students, key, store, progress)
+            table = _publish(recipe, table, students, tracker, progress)
         table["seconds"] = progress.seconds
-        write_json(store.latest / f"{fingerprint(recipe)}.json", table)
-        return table
+        write_json(store.latest / f"{fingerprint(_identity(recipe))}.json", table)
+    return table
 
 
 def compare(recipe: Recipe) -> Table:
@@ -70,10 +66,15 @@ def compare(recipe: Recipe) -> Table:
         RecipeError: it has not, or its data or settings have changed since.
     """
     store = Store(recipe.store)
-    path = store.latest / f"{fingerprint(recipe)}.json"
+    path = store.latest / f"{fingerprint(_identity(recipe))}.json"
     if not path.exists():
         raise RecipeError(Fault(recipe.name, "has not been run with these settings.", "Run it: distill run RECIPE."))
     return read_json(path)
+
+
+def _identity(recipe: Recipe) -> Table:
+    """What decides how a recipe turns out: not where its data lie, nor where its results go."""
+    return recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"path"}, "tracking": True, "store": True})
 
 
 def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
@@ -95,40 +96,50 @@ def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Pro
 
 
 def _study(
-    recipe: Recipe,
-    impressions: Impressions,
-    view: View,
-    knowledge: Knowledge,
-    members: Sequence[Member],
-    store: Store,
-    progress: Progress,
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
 ) -> list[Student]:
+    view = impressions.view(recipe.students.features, "vertical")
+    members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+    if not members:
+        raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
     new = [member for cohort in wanting(members, store.cohorts) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
         course = Course(recipe.students, impressions, view, knowledge, bar.advance)
         return train_students(members, course, store.cohorts, store.stopping)
 
 
-def _publish(recipe: Recipe, table: Table, students: Sequence[Student], progress: Progress) -> None:
+def _judge(
+    recipe: Recipe,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    students: Sequence[Student],
+    key: str,
+    store: Store,
+    progress: Progress,
+) -> Table:
+    path = store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
+    if not path.exists():
+        with progress.stage("evidence"):
+            write_json(path, judge(recipe, key, impressions, knowledge, students))
+    return read_json(path)
+
+
+def _publish(
+    recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker, progress: Progress
+) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
-    key = table["fingerprint"]
-    with progress.stage("tracking"), Tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
+    with progress.stage("tracking"):
         for record in records(recipe, table, students):
             tracker.record(record)
         delivery = tracker.close()
         ids = tracker.run_ids()
     if delivery.waiting:
         progress.note(f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them.")
-    keys = {student.member.name: record_key(key, student.member) for student in students}
-    for row in table["students"]:
-        row["run_id"] = ids.get(keys[row["member"]])
+    keys = {student.member.name: record_key(table["fingerprint"], student.member) for student in students}
+    rows = [row | {"run_id": ids.get(keys[row["member"]])} for row in table["students"]]
+    return table | {"students": rows}
 
 
 def experiment(recipe: Recipe) -> str:
     """Name of the MLflow experiment that a recipe's runs belong to."""
     return recipe.tracking.experiment or recipe.name
-
-
-def _name(recipe: Recipe, knowledge: Knowledge, members: Sequence[Member]) -> str:
-    """The fingerprint of a leaderboard: of its students, of the teacher's scores, and of how sure it has to be."""
-    return fingerprint([member.fingerprint for member in members], knowledge.manifest.fingerprint, recipe.evidence)

@@ -1,11 +1,14 @@
 """Recording: what MLflow is told of a run, made from its leaderboard."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from distill.fingerprint import fingerprint
 from distill.member import Member
 from distill.recipe import Recipe, show
+from distill.recipe.sections import OutsideTeacher
 from distill.report import markdown
 from distill.tracking import RunRecord, environment
 from distill.training import Student
@@ -44,24 +47,41 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
         yield _child(key, student, rows[student.member.name])
 
 
-def record_key(parent: str, member: Member) -> str:
-    """Under which key a member of a run is recorded."""
-    return fingerprint(parent, member.fingerprint, member.name)
-
-
-def _parent(recipe: Recipe, table: Mapping[str, Any], key: str) -> RunRecord:
-    artifacts = {"recipe.yaml": show(recipe), "leaderboard.md": markdown(table)}
+def started(recipe: Recipe, key: str) -> RunRecord:
+    """The parent as it stands when the run begins: the recipe and the environment."""
     lines = "".join(f"{name}: {value}\n" for name, value in environment().items())
     return RunRecord(
         key=key,
         parent=None,
         name=recipe.name,
         tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": "direct"},
-        params={"seed": recipe.seed, "students": len(table["students"])},
-        metrics=dict(table["summary"]),
-        artifacts=artifacts | {"environment.txt": lines},
-        note=markdown(table),
+        params={"seed": recipe.seed, "teacher": _teacher(recipe), "students": recipe.students.model.path},
+        artifacts={"recipe.yaml": show(recipe), "environment.txt": lines},
+        finished=False,
     )
+
+
+def record_key(parent: str, member: Member) -> str:
+    """Under which key a member of a run is recorded."""
+    return fingerprint(parent, member.fingerprint, member.name)
+
+
+def _parent(recipe: Recipe, table: Mapping[str, Any], key: str) -> RunRecord:
+    """The parent as it stands when the run is done: with the leaderboard."""
+    text = markdown(table)
+    begun = started(recipe, key)
+    return replace(
+        begun,
+        metrics=dict(table["summary"]),
+        artifacts={**begun.artifacts, "leaderboard.md": text, "leaderboard.json": json.dumps(table, indent=1)},
+        note=text,
+        finished=True,
+    )
+
+
+def _teacher(recipe: Recipe) -> str:
+    teacher = recipe.teacher
+    return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
 def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
