@@ -167,7 +167,8 @@ class Evidence(Settings):
     negligible: float = Field(default=0.002, ge=0)
     """A gain in NE whose whole interval is smaller than this is called `unchanged`."""
     min_positives: int = Field(default=30, ge=1)
-    """Clicks, and as many non-clicks, among the test rows below which a vertical stays `undecided`."""
+    """Users with a click among the test rows, and as many with a non-click, below which a vertical stays `undecided`;
+    rows, where no user is named. Thirty keeps the error rate that `distill.evidence` states."""
 
 
 class Tracking(Settings):

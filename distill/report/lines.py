@@ -1,0 +1,77 @@
+"""Which students a table shows, in which order, and under which name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+Row = Mapping[str, Any]
+
+SIGNS = {"helped": "▲", "unchanged": "=", "hurt": "▼", "undecided": "?", "failed": "✗"}
+"""What may become of a student, in the order of the table; the sign reads without colour."""
+
+
+class Line(NamedTuple):
+    """A distilled student under the name that tells it from the others."""
+
+    name: str
+    row: Row
+
+    @property
+    def word(self) -> str:
+        """Its verdict, or `failed`."""
+        return self.row["verdict"] or "failed"
+
+
+class Group(NamedTuple):
+    """The students of one verdict, as far as they are shown."""
+
+    word: str
+    lines: list[Line]
+    hidden: int
+
+
+def lines(table: Row) -> list[Line]:
+    """The distilled students of a leaderboard, in its order.
+
+    What differs among them stands behind the vertical: task, seed, settings.
+    """
+    rows = [row for row in table["students"] if row["arm"] == "distilled"]
+    marks = [_marks(row) for row in rows]
+    varying = [name for name in _union(marks) if len({str(mark.get(name)) for mark in marks}) > 1]
+    return [
+        Line(" ".join([row["vertical"], *(f"{name}={mark[name]}" for name in varying if name in mark)]), row)
+        for row, mark in zip(rows, marks, strict=True)
+    ]
+
+
+def groups(table: Row, most: int | None) -> list[Group]:
+    """The lines by verdict: the greatest change first, among the undecided the most test rows.
+
+    Args:
+        table: a leaderboard.
+        most: lines of a group to show; None for all.
+    """
+    found: dict[str, list[Line]] = {word: [] for word in SIGNS}
+    for line in lines(table):
+        found[line.word].append(line)
+    ordered = {word: sorted(members, key=_rank) for word, members in found.items() if members}
+    return [Group(word, members[:most], len(members[most:]) if most else 0) for word, members in ordered.items()]
+
+
+def absent(table: Row) -> list[str]:
+    """Name and reason of every student without a gain; those that failed first, then those with the most test rows."""
+    missing = [line for line in lines(table) if line.row["ne_gain"] is None]
+    missing.sort(key=lambda line: (line.word != "failed", -line.row["rows_test"], line.name))
+    return [f"{line.name}: {line.row['reason']}" for line in missing]
+
+
+def _marks(row: Row) -> dict[str, Any]:
+    return {"task": row["task"], "seed": row["seed"], **row["settings"]}
+
+
+def _union(marks: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mark in marks for name in mark))
+
+
+def _rank(line: Line) -> tuple[float, str]:
+    size = line.row["rows_test"] if line.word in ("undecided", "failed") else abs(line.row["ne_gain"])
+    return -size, line.name

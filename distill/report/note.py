@@ -1,0 +1,56 @@
+"""The leaderboard as Markdown, short enough for the note of an MLflow run."""
+
+from distill.report.lines import SIGNS, Line, Row, absent, groups
+from distill.report.sentences import percent, sentences
+
+MOST = 6
+"""Lines of each verdict: MLflow keeps 8,000 characters of a note."""
+
+HEAD = ("vertical", "train rows", "test rows", "teacher", "control", "student", "gain", "interval", "gap", "verdict")
+
+
+def markdown(table: Row, level: float = 0.95) -> str:
+    """What the leaderboard says, and its first lines of each verdict.
+
+    Args:
+        table: as `leaderboard` makes it.
+        level: coverage of its intervals.
+    """
+    shown = groups(table, MOST)
+    said = "\n".join(f"- {sentence}" for sentence in sentences(table, level))
+    rule = "|".join([" :-- ", *[" --: "] * (len(HEAD) - 2), " :-- "])
+    rows = [_bar_separated(HEAD), f"|{rule}|", *(_cells(line) for group in shown for line in group.lines)]
+    parts = [
+        f"## {_plain(table['recipe'])}",
+        said,
+        "\n".join(rows),
+        *_left_out(table, sum(one.hidden for one in shown)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(line: Line) -> str:
+    row = line.row
+    gap = "" if row["gap_closed"] is None else percent(row["gap_closed"])
+    span = "" if row["ne_gain_low"] is None else f"{row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f}"
+    entropies = ["" if row[name] is None else f"{row[name]:.4f}" for name in ("ne_teacher", "ne_control", "ne")]
+    gain = "" if row["ne_gain"] is None else f"{row['ne_gain']:+.4f}"
+    sizes = f"{row['rows_train']:,}", f"{row['rows_test']:,}"
+    return _bar_separated([line.name, *sizes, *entropies, gain, span, gap, f"{SIGNS[line.word]} {line.word}"])
+
+
+def _left_out(table: Row, hidden: int) -> list[str]:
+    """What the table does not show, in a paragraph each."""
+    missing = absent(table)
+    more = f"{hidden} more students are in `leaderboard.json`." if hidden else ""
+    some = "; ".join(_plain(reason)[:120] for reason in missing[:MOST])
+    return [*filter(None, [more, f"{len(missing)} without a gain, such as {some}." if missing else ""])]
+
+
+def _bar_separated(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(text: str) -> str:
+    """Without the signs that Markdown would read."""
+    return "".join(f"\\{sign}" if sign in "|*_`<>[]\\" else sign for sign in " ".join(text.split()))

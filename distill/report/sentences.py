@@ -1,0 +1,103 @@
+"""What a leaderboard says, in sentences."""
+
+import math
+
+from distill.report.lines import Line, Row, lines
+
+KINDS = {
+    "time_ahead": "The teacher scored each training row before it had learned from it or from anything later.",
+    "cross_fit": "Training rows were scored by teachers that had not seen them, but had seen others of the same time: "
+    "where items become popular, such scores know more than a teacher does in service.",
+    "in_sample": "The teacher scored rows that it had been trained on: its scores leak their labels, and these "
+    "students are for comparison only.",
+    "unknown": "How the teacher scored the training rows is not known: if it had been trained on them, its scores leak "
+    "their labels.",
+}
+"""Kind of knowledge -> what it means for the reader."""
+
+
+def sentences(table: Row, level: float) -> list[str]:
+    """The summary of a leaderboard in plain words, the most important first.
+
+    Args:
+        table: a leaderboard.
+        level: coverage of its intervals.
+    """
+    found, summary = lines(table), table["summary"]
+    kinds = sorted({line.row["knowledge_kind"] for line in found} & KINDS.keys())
+    return [
+        *_verdicts(found, summary),
+        *_chance(found, level),
+        *_entropies(summary),
+        *_gap(summary, level),
+        *(KINDS[kind] for kind in kinds),
+        *_limits(found, summary),
+    ]
+
+
+def percent(share: float) -> str:
+    """A share for reading.
+
+    >>> percent(0.384)
+    '38 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
+def _verdicts(found: list[Line], summary: Row) -> list[str]:
+    verticals = len({line.row["vertical"] for line in found})
+    of = f"{verticals} verticals" if verticals == len(found) else f"{len(found)} results in {verticals} verticals"
+    said = [
+        f"The teacher helped {summary['helped']} of {of}, hurt {summary['hurt']} and left {summary['unchanged']} "
+        f"unchanged; {summary['undecided']} are undecided."
+    ]
+    if summary["failed"]:
+        said.append(f"Failed students, counting controls: {summary['failed']}.")
+    return said
+
+
+def _chance(found: list[Line], level: float) -> list[str]:
+    """How many verdicts to expect where there is nothing to find."""
+    judged = sum(line.row["ne_gain_low"] is not None for line in found)
+    expected = math.ceil(judged * (1 - level) / 2)
+    if not expected:
+        return []
+    return [f"Had the teacher changed nothing, chance would still call up to {expected} helped and {expected} hurt."]
+
+
+def _entropies(summary: Row) -> list[str]:
+    if summary["ne_gain"] is None:
+        return []
+    teacher = "" if summary["ne_teacher"] is None else f", {summary['ne_teacher']:.4f} for the teacher"
+    return [
+        f"Over all test rows NE is {summary['ne_control']:.4f} for the controls, {summary['ne_student']:.4f} for the "
+        f"students{teacher}: a gain of {summary['ne_gain']:+.4f}."
+    ]
+
+
+def _gap(summary: Row, level: float) -> list[str]:
+    if summary["gap_closed"] is None:
+        return ["What share of the teacher's lead the students gained is undefined: it has no lead, or no scores here."]
+    low, high = summary["gap_closed_low"], summary["gap_closed_high"]
+    sure = "no interval: the lead itself is not sure" if low is None else f"{level:.0%} interval {_span(low, high)}"
+    views = {
+        "the mean of verticals is": summary["gap_closed_macro"],
+        "their median": summary["gap_closed_median"],
+        "the share without the ten verticals that gain most": summary["gap_closed_without_top10"],
+    }
+    known = [f"{name} {percent(share)}" for name, share in views.items() if share is not None]
+    first = f"The students gained {percent(summary['gap_closed'])} of the teacher's lead over the controls ({sure})"
+    return [f"{first}; {', '.join(known)}." if known else f"{first}."]
+
+
+def _span(low: float, high: float) -> str:
+    return f"{100 * low:.0f} to {percent(high)}"
+
+
+def _limits(found: list[Line], summary: Row) -> list[str]:
+    said = []
+    if summary["undecided"]:
+        said.append("Undecided is not unchanged: there were too few clicks to tell, or the interval holds both.")
+    if len({line.row["seed"] for line in found}) == 1:
+        said.append("Verdicts are about these students; one seed does not say how another would turn out.")
+    return said

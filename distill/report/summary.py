@@ -1,0 +1,92 @@
+"""The summary of a leaderboard: all pairs added up, so that rows count and not verticals."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from distill.evidence import NOTHING, Estimate, Sums, gap_closed, ne_gain, pool
+
+TOP = 10
+"""How many verticals `gap_closed_without_top10` leaves out."""
+
+
+class Pair(NamedTuple):
+    """A student and its control on one task, of whatever seed and settings."""
+
+    vertical: str
+    sums: Sums
+
+
+def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: float) -> dict[str, Any]:
+    """All pairs as one, and how many of each verdict.
+
+    NE and gain are over all pairs; the gap over those whose test rows the teacher scored. Where these are not the
+    same, the teacher's NE beside those of all pairs would mislead, and is None. `students` are the distilled ones,
+    `failed` the members of either arm; verdicts are counted by student and task.
+
+    Args:
+        rows: of the leaderboard.
+        pairs: what they come from.
+        level: coverage of the interval.
+    """
+    words = Counter(row["verdict"] for row in rows)
+    scored = [pair for pair in pairs if not math.isnan(pair.sums.teacher[0])]
+    gap = _pooled_gap(scored, level)
+    return {
+        "students": len({row["member"] for row in rows if row["arm"] == "distilled"}),
+        "failed": len({row["member"] for row in rows if row["status"] == "failed"}),
+        **{word: words[word] for word in ("helped", "hurt", "unchanged", "undecided")},
+        "ne_gain": number(ne_gain(_pooled(pairs), level).value) if pairs else None,
+        "gap_closed": number(gap.value),
+        "gap_closed_low": number(gap.low),
+        "gap_closed_high": number(gap.high),
+        **_by_vertical(rows),
+        "gap_closed_without_top10": number(_pooled_gap(_without_top(scored), level).value),
+        "ne_teacher": _entropy(scored, "teacher") if len(scored) == len(pairs) else None,
+        "ne_control": _entropy(pairs, "control"),
+        "ne_student": _entropy(pairs, "student"),
+    }
+
+
+def number(value: float | np.ndarray) -> float | None:
+    """A number that JSON can hold; None for one that does not exist."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _pooled(pairs: Sequence[Pair]) -> Sums:
+    return pool(pair.sums for pair in pairs)
+
+
+def _pooled_gap(pairs: Sequence[Pair], level: float) -> Estimate:
+    return gap_closed(_pooled(pairs), level) if pairs else NOTHING
+
+
+def _entropy(pairs: Sequence[Pair], ranker: Literal["teacher", "control", "student"]) -> float | None:
+    base = math.fsum(pair.sums.base_entropy[0] for pair in pairs)
+    return math.fsum(getattr(pair.sums, ranker)[0] for pair in pairs) / base if base > 0 else None
+
+
+def _by_vertical(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Mean and median over the verticals that have a gap; a vertical with several seeds counts once."""
+    gaps: dict[str, list[float]] = {}
+    for row in rows:
+        if row["gap_closed"] is not None:
+            gaps.setdefault(row["vertical"], []).append(row["gap_closed"])
+    means = [fmean(found) for found in gaps.values()]
+    return {
+        "gap_closed_macro": fmean(means) if means else None,
+        "gap_closed_median": median(means) if means else None,
+    }
+
+
+def _without_top(pairs: Sequence[Pair]) -> list[Pair]:
+    """All but the pairs of the verticals whose students have saved the most nats."""
+    saved: Counter[str] = Counter()
+    for vertical, sums in pairs:
+        saved[vertical] += sums.control[0] - sums.student[0]
+    top = {vertical for vertical, _ in saved.most_common(TOP)}
+    return [pair for pair in pairs if pair.vertical not in top]
