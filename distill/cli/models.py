@@ -1,0 +1,56 @@
+"""`distill models`: the rankers that a recipe may name."""
+
+import sys
+
+from distill.cli import arguments
+from distill.cli.tables import emit, silence
+
+ROLES = {"teachers": "teacher", "students": "student"}
+"""Package -> what its rankers are meant to be; a user's own may be either."""
+
+
+def models(json: arguments.Json = None) -> None:
+    """List the rankers that a recipe may name, with their size on a small example and their source."""
+    from distill.recipe.naming import rankers
+
+    with silence():
+        table = {"models": [_row(path) for path in rankers()]}
+    emit(table, json)
+
+
+def _row(path: str) -> dict[str, object]:
+    from distill.ranker import resolve
+
+    ranker = resolve(path)
+    parameters, flops = _size(path)
+    return {
+        "class": path,
+        "role": ROLES.get(path.partition(".")[0]),
+        "parameters": parameters,
+        "flops": flops,
+        "summary": (ranker.__doc__ or "").split("\n")[0],
+        "source": _source(sys.modules[ranker.__module__].__doc__ or ""),
+    }
+
+
+def _source(text: str) -> str | None:
+    """The second paragraph of a module's docstring, which names the paper."""
+    paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    return paragraphs[1] if len(paragraphs) > 1 else None
+
+
+def _size(path: str) -> tuple[int | None, int | None]:
+    """Parameters, and floating-point operations of one row, with default settings on the schema of our examples."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from distill.ranker import resolve
+    from distill.testing import example_features, example_schema
+
+    if any(field.is_required() for field in resolve(path).Config.model_fields.values()):
+        return None, None
+    schema = example_schema()
+    ranker = resolve(path)(schema, resolve(path).Config()).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        ranker(example_features(schema, 1, torch.Generator().manual_seed(0)))
+    return sum(weight.numel() for weight in ranker.parameters()), counter.get_total_flops()

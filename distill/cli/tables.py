@@ -1,0 +1,94 @@
+"""Tables on standard output, and the same as JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Table = dict[str, Any]
+
+PIPED = 160
+"""Width of a table that no terminal shows."""
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Sends what libraries print to standard error: standard output is for the table."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def emit(table: Table, to: str | None, render: "Callable[[Table], RenderableType] | None" = None) -> None:
+    """Prints a table, or writes it as JSON to standard output, or does both where `to` is a file.
+
+    Args:
+        table: plain values. Numbers that do not exist, infinite ones among them, become null in JSON.
+        to: a file, `-` for standard output, or None.
+        render: how it looks on a terminal; otherwise a heading and a few lines for each entry.
+    """
+    text = json.dumps(_finite(table), indent=1, ensure_ascii=False, allow_nan=False)
+    if to == "-":
+        print(text)
+        return
+    if to is not None:
+        Path(to).write_text(f"{text}\n", encoding="utf-8")
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else PIPED, markup=False, highlight=False)
+    for part in [render(table)] if render else _parts(table):
+        console.print(part)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(below) for below in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _parts(table: Table) -> "Iterator[RenderableType]":
+    """A table for each list of rows, a line for each other value."""
+    for name, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield _rows(name, value)
+        elif value not in (None, [], {}):
+            yield f"{name}: {_cell(value)}"
+
+
+def _rows(name: str, rows: list[Table]) -> "RenderableType":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Rows
+    from rich.text import Text
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    shown = Rows(title=name, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, justify="right" if any(_is_number(row.get(column)) for row in rows) else "left")
+    for row in rows:
+        shown.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    return shown
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(below)}" for key, below in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,106 @@
+"""The verbs that take a recipe."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from distill.cli import arguments
+from distill.cli.tables import emit, silence
+
+if TYPE_CHECKING:
+    from distill.recipe import Recipe
+
+
+def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
+    """Run the stages of a recipe, from what is already done, and print the leaderboard."""
+    from distill import pipeline
+    from distill.progress import Progress
+    from distill.report import render
+
+    with silence():
+        loaded = _load(recipe, overrides)
+        table = pipeline.run(loaded, Progress())
+    emit(table, json, lambda table: render(table, loaded.evidence.level))
+    if table["summary"]["failed"]:
+        raise typer.Exit(1)
+
+
+def plan(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
+    """Say what a run would do and what of it is done; train nothing."""
+    from distill import pipeline
+
+    with silence():
+        table = pipeline.plan(_load(recipe, overrides))
+    emit(table, json)
+
+
+def validate(recipe: arguments.Recipe, overrides: arguments.Overrides = None) -> None:
+    """Find everything that can be wrong with a recipe before any data are read."""
+    from distill.recipe import warnings
+
+    loaded = _load(recipe, overrides)
+    for warning in warnings(loaded):
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"valid: {_summary(loaded)}")
+
+
+def show(
+    recipe: arguments.PerhapsRecipe = None,
+    overrides: arguments.Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
+) -> None:
+    """Print a recipe with every default filled in."""
+    if schema:
+        from distill import recipe as recipes
+
+        emit(recipes.schema(), "-")
+        return
+    if recipe is None:
+        raise typer.BadParameter("give a recipe, or --schema", param_hint="RECIPE")
+    from distill.recipe import show as shown
+
+    print(shown(_load(recipe, overrides)), end="")
+
+
+def compare(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
+    """Print the leaderboard of a recipe that has been run: teacher, control, student, interval, verdict."""
+    from distill import pipeline
+    from distill.report import render
+
+    with silence():
+        loaded = _load(recipe, overrides)
+        table = pipeline.compare(loaded)
+    emit(table, json, lambda table: render(table, loaded.evidence.level))
+
+
+def ui(
+    recipe: arguments.PerhapsRecipe = None,
+    overrides: arguments.Overrides = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+) -> None:
+    """Open MLflow's UI on the recorded students; only this machine can reach it."""
+    from distill.recipe.sections import Tracking
+    from distill.tracking import serve
+
+    tracking = _load(recipe, overrides).tracking if recipe else Tracking()
+    serve(tracking.uri, port)
+
+
+def _load(recipe: Path, overrides: list[str] | None) -> "Recipe":
+    from distill.recipe import load
+
+    return load(recipe, overrides or ())
+
+
+def _summary(recipe: "Recipe") -> str:
+    """One line: who teaches whom, with how many features."""
+    every, teacher, students = recipe.data.features, recipe.teacher, recipe.students
+    model = getattr(teacher, "model", None)
+    name = f"{model.path} ({_count(teacher.features or every)})" if model else f"{teacher.knowledge.name}"
+    return f"{recipe.name}, {name} teaches {students.model.path} ({_count(students.features or every)})"
+
+
+def _count(features: object) -> str:
+    return f"{len(features)} feature{'s' if len(features) != 1 else ''}"
