@@ -1,6 +1,6 @@
 """Which students a table shows, in which order, and under which name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
@@ -32,15 +32,15 @@ class Group(NamedTuple):
 def lines(table: Row) -> list[Line]:
     """The distilled students of a leaderboard, in its order.
 
-    What differs among them stands behind the vertical: task, seed, settings.
+    Where a vertical has several, behind its name stands what tells them apart: task, seed, settings.
     """
     rows = [row for row in table["students"] if row["arm"] == "distilled"]
-    marks = [_marks(row) for row in rows]
-    varying = [name for name in _union(marks) if len({str(mark.get(name)) for mark in marks}) > 1]
-    return [
-        Line(" ".join([row["vertical"], *(f"{name}={mark[name]}" for name in varying if name in mark)]), row)
-        for row, mark in zip(rows, marks, strict=True)
-    ]
+    marks = [{"task": row["task"], "seed": row["seed"], **row["settings"]} for row in rows]
+    names = [row["vertical"] for row in rows]
+    for mark in dict.fromkeys(name for found in marks for name in found):
+        if len(set(names)) < len(names) and len({str(found.get(mark)) for found in marks}) > 1:
+            names = [f"{name} {mark}={found.get(mark)}" for name, found in zip(names, marks, strict=True)]
+    return [Line(name, row) for name, row in zip(names, rows, strict=True)]
 
 
 def groups(table: Row, most: int | None) -> list[Group]:
@@ -62,14 +62,6 @@ def absent(table: Row) -> list[str]:
     missing = [line for line in lines(table) if line.row["ne_gain"] is None]
     missing.sort(key=lambda line: (line.word != "failed", -line.row["rows_test"], line.name))
     return [f"{line.name}: {line.row['reason']}" for line in missing]
-
-
-def _marks(row: Row) -> dict[str, Any]:
-    return {"task": row["task"], "seed": row["seed"], **row["settings"]}
-
-
-def _union(marks: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for mark in marks for name in mark))
 
 
 def _rank(line: Line) -> tuple[float, str]:

@@ -71,7 +71,7 @@ def _lines(shown: list[Group], width: int) -> Table:
     columns = _fitting(_columns(_scale(shown)), [line for group in shown for line in group.lines], width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.title, justify=column.justify, no_wrap=True)
+        table.add_column(column.title, justify=column.justify, no_wrap=column is not columns[0], overflow="fold")
     for group in shown:
         for line in group.lines:
             table.add_row(*(column.cell(line) for column in columns))
@@ -161,5 +161,5 @@ def _span(row: Row) -> str:
 
 def _absent(table: Row) -> list[str]:
     found = absent(table)
-    more = [f"… and {len(found) - MOST} more without a gain"] if len(found) > MOST else []
+    more = [f"... and {len(found) - MOST} more without a gain"] if len(found) > MOST else []
     return ["", "Without a gain:", *found[:MOST], *more] if found else []

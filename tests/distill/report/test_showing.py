@@ -1,0 +1,236 @@
+"""What a reader sees: the terminal's table, the note, and the sentences."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from distill.recipe.sections import Evidence
+from distill.report import leaderboard, markdown, render
+from distill.report.lines import SIGNS, groups, lines
+from distill.report.sentences import KINDS, sentences
+from distill.report.terminal import CELLS, bar
+from tests.distill.report.conftest import outcomes, run
+
+QUICK = Evidence(resamples=200)
+
+
+def shown(table: Mapping[str, Any], width: int = 140, everything: bool = False) -> str:
+    console = Console(width=width, force_terminal=False, no_color=True)
+    with console.capture() as captured:
+        console.print(render(table, everything=everything))
+    return captured.get()
+
+
+def row(vertical: str, verdict: str | None = "helped", gain: float | None = 0.01, **others: Any) -> dict[str, Any]:
+    """A row of a leaderboard; its interval reaches half its gain to either side."""
+    ends = {"ne_gain_low": None, "ne_gain_high": None}
+    if gain is not None:
+        ends = {"ne_gain_low": gain - abs(gain) / 2, "ne_gain_high": gain + abs(gain) / 2}
+    made = {
+        "member": f"{vertical}/distilled/0", "vertical": vertical, "domain": None, "task": "click", "arm": "distilled",
+        "seed": 0, "settings": {}, "architecture": "students.DNN", "teacher": "teachers.History",
+        "knowledge_kind": "time_ahead", "rows_train": 12345, "rows_test": 1234, "positives_test": 99, "ne": 0.8,
+        "auc": 0.7, "logloss": 0.4, "calibration": 1.0, "ne_control": 0.81, "ne_teacher": 0.75, "ne_gain": gain, **ends,
+        "gap_closed": 0.2, "verdict": verdict, "status": "ok" if verdict else "failed", "reason": "", "run_id": None,
+    }  # fmt: skip
+    return made | others
+
+
+def table_of(*rows: dict[str, Any], **summary: Any) -> dict[str, Any]:
+    words = [one["verdict"] for one in rows if one["arm"] == "distilled"]
+    counts = {word: words.count(word) for word in SIGNS} | {"failed": words.count(None), "students": len(words)}
+    ratios = {
+        "ne_gain": 0.0216, "gap_closed": 0.38, "gap_closed_low": 0.36, "gap_closed_high": 0.39,
+        "gap_closed_macro": 0.17, "gap_closed_median": 0.21, "gap_closed_without_top10": 0.15,
+        "ne_teacher": 0.7532, "ne_control": 0.8103, "ne_student": 0.7887,
+    }  # fmt: skip
+    return {
+        "recipe": "news",
+        "fingerprint": "ab",
+        "seconds": {},
+        "students": list(rows),
+        "summary": counts | ratios | summary,
+    }
+
+
+def many(count: int, word: str | None = "helped") -> list[dict[str, Any]]:
+    gain = {"helped": 0.02, "hurt": -0.02, None: None}.get(word, 0.0001)
+    return [
+        row(f"category number {number}", word, gain and gain * (1 + number), rows_test=100 * number)
+        for number in range(count)
+    ]
+
+
+class TestBar:
+    def cells(self, low: float | None, value: float | None, high: float | None, scale: float = 1.0) -> str:
+        return bar({"ne_gain_low": low, "ne_gain": value, "ne_gain_high": high}, scale)
+
+    def test_positions(self) -> None:
+        assert self.cells(-0.5, 0.0, 0.5) == "    ────●────    "
+        assert self.cells(-0.5, 0.25, 0.5) == "    ────┼─●──    "
+        assert self.cells(-1.0, -0.75, -0.5) == "──●──   │        "
+        assert self.cells(None, 0.3, None) == "        │        "
+
+    def test_what_lies_beyond_is_an_arrow(self) -> None:
+        assert self.cells(-9.0, 0.0, 9.0) == "◂───────●───────▸"
+        assert self.cells(3.0, 4.0, 5.0) == "        │       ▸"
+        assert self.cells(-5.0, -4.0, -3.0) == "◂       │        "
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_an_interval_that_excludes_zero_leaves_its_cell_free(self, sign: int) -> None:
+        for ends in ((1e-9, 2e-9, 3e-9), (1e-9, 0.2, 0.4), (0.04, 0.05, 0.06)):
+            cells = self.cells(*sorted(sign * end for end in ends))
+            assert len(cells) == CELLS
+            assert cells[CELLS // 2] == "│"
+            assert cells[: CELLS // 2].isspace() == (sign > 0)
+            assert "●" in cells
+
+
+class TestLines:
+    def test_groups_come_in_order_with_the_greatest_change_first(self) -> None:
+        rows = [
+            row("a", "undecided", 0.5, rows_test=10), row("b", "undecided", 0.1, rows_test=20), row("c", "hurt", -0.1),
+            row("d", "hurt", -0.2), row("e", "helped", 0.1), row("f", "helped", 0.2), row("g", None, None),
+        ]  # fmt: skip
+        found = groups(table_of(*rows, row("x", arm="control")), most=None)
+        assert [(one.word, [line.name for line in one.lines]) for one in found] == [
+            ("helped", ["f", "e"]), ("hurt", ["d", "c"]), ("undecided", ["b", "a"]), ("failed", ["g"]),
+        ]  # fmt: skip
+
+    def test_a_name_says_what_tells_students_of_a_vertical_apart(self) -> None:
+        settings = [{"weight": weight, "passes": seed} for weight in (0.2, 0.5) for seed in (0, 1)]
+        rows = [row("a", seed=one["passes"], settings=one) for one in settings]
+        assert [line.name for line in lines(table_of(*rows))] == [
+            f"a seed={seed} weight={weight}" for weight in (0.2, 0.5) for seed in (0, 1)
+        ]
+        assert [line.name for line in lines(table_of(rows[0], row("b", settings={"passes": 3})))] == ["a", "b"]
+
+
+class TestTerminal:
+    def test_a_line_shows_the_numbers_of_its_row(self) -> None:
+        text = shown(table_of(row("hotels", gap_closed=0.384), row("shoes", "undecided", -0.004, ne_teacher=None)))
+        line = next(line for line in text.splitlines() if line.startswith("hotels"))
+        assert re.split(r"\s{2,}", line.split("│")[0].strip()) == [
+            "hotels", "12,345", "1,234", "0.7500", "0.8100", "0.8000", "+0.0100", "+0.0050 to +0.0150",
+        ]  # fmt: skip
+        assert line.endswith("38 %  ▲ helped   ")
+        line = next(line for line in text.splitlines() if line.startswith("shoes"))
+        assert " - " in line
+        assert "? undecided" in line
+
+    @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+    def test_it_fits_the_terminal(self, width: int) -> None:
+        lines = shown(table_of(*many(12), row("hotels", "hurt", -0.04)), width).splitlines()
+        assert max(len(line) for line in lines) <= width
+        head = next(line for line in lines if line.startswith("vertical"))
+        assert {"vertical", "gain", "gap", "verdict"} <= set(head.split())
+        assert ("student" in head) == (width >= 80)
+        assert ("train rows" in head) == (width >= 160)
+        assert sum("▲ helped" in line for line in lines) == 10
+
+    def test_long_tables_say_what_they_leave_out(self) -> None:
+        table = table_of(*many(193), *many(3, "hurt"))
+        text = shown(table)
+        assert text.count("▲ helped") == 10
+        assert text.count("▼ hurt") == 3
+        assert "... 183 more" in text
+        assert "183 more lines; `distill compare --json FILE` has them all." in text
+        everything = shown(table, everything=True)
+        assert everything.count("▲ helped") == 193
+        assert "more lines" not in everything
+
+    def test_reasons_of_what_has_no_gain(self) -> None:
+        rows = [row(f"v{number}", "undecided", None, reason="no test rows", rows_test=0) for number in range(12)]
+        text = shown(table_of(*rows, row("shoes", None, None, reason="the loss was not finite")))
+        listed = text[text.index("Without a gain:") :].splitlines()
+        assert listed[1:3] == ["shoes: the loss was not finite", "v0: no test rows"]
+        assert listed[11] == "... and 3 more without a gain"
+
+    def test_names_are_not_read_as_markup(self) -> None:
+        assert "[red]shoes[/red]" in shown(table_of(row("[red]shoes[/red]")))
+
+    def test_colour_says_what_the_sign_says(self) -> None:
+        console = Console(width=120, force_terminal=True, color_system="standard")
+        with console.capture() as captured:
+            console.print(render(table_of(row("a"), row("b", "hurt", -0.1))))
+        assert "\x1b[32m▲ helped" in captured.get()
+        assert "\x1b[31m▼ hurt" in captured.get()
+
+
+class TestSentences:
+    def said(self, table: dict[str, Any]) -> str:
+        return " ".join(sentences(table, 0.95))
+
+    def test_verdicts_in_words(self) -> None:
+        table = table_of(*many(41), *many(6, "hurt"), *many(3, "unchanged"), *many(43, "undecided"), *many(2, None))
+        for number, one in enumerate(table["students"]):
+            one["vertical"] = str(number)
+        said = self.said(table)
+        assert said.startswith("The teacher helped 41 of 95 verticals, hurt 6 and left 3 unchanged; 43 are undecided.")
+        assert "Failed students, counting controls: 2." in said
+        assert "chance would still call up to 3 helped and 3 hurt" in said
+        assert "Undecided is not unchanged" in said
+
+    def test_several_seeds_are_not_called_verticals(self) -> None:
+        said = self.said(table_of(*(row("a", seed=seed) for seed in range(3))))
+        assert "The teacher helped 3 of 3 results in 1 verticals" in said
+        assert "one seed" not in said
+        assert "one seed does not say" in self.said(table_of(row("a")))
+
+    def test_pooled_numbers(self) -> None:
+        said = self.said(table_of(row("a")))
+        assert (
+            "NE is 0.8103 for the controls, 0.7887 for the students, 0.7532 for the teacher: a gain of +0.0216." in said
+        )
+        assert (
+            "The students gained 38 % of the teacher's lead over the controls (95% interval 36 to 39 %); the mean of "
+            "verticals is 17 %, their median 21 %, the share without the ten verticals that gain most 15 %." in said
+        )
+
+    def test_what_is_undefined_is_not_made_up(self) -> None:
+        said = self.said(table_of(row("a"), gap_closed_low=None, gap_closed_high=None, gap_closed_without_top10=None))
+        assert "no interval: the lead itself is not sure" in said
+        assert "their median 21 %." in said
+        said = self.said(table_of(row("a"), ne_teacher=None, gap_closed=None))
+        assert "0.7887 for the students: a gain" in said
+        assert "is undefined" in said
+        said = self.said(table_of(row("a", None, None), ne_gain=None, gap_closed=None))
+        assert "Over all test rows" not in said
+        assert "chance" not in said
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_of_knowledge_is_named(self, kind: str) -> None:
+        said = self.said(table_of(row("a", knowledge_kind=kind)))
+        assert [one for one in KINDS if KINDS[one] in said] == [kind]
+
+
+class TestMarkdown:
+    def test_it_is_a_table_with_the_sentences_before_it(self) -> None:
+        text = markdown(table_of(row("hotels | a_b"), row("b", "undecided", None, reason="no test rows")))
+        assert text.startswith("## news\n\n- The teacher helped 1 of 2 verticals")
+        table = [line for line in text.splitlines() if line.startswith("|")]
+        assert table[2] == (
+            "| hotels \\| a\\_b | 12,345 | 1,234 | 0.7500 | 0.8100 | 0.8000 | +0.0100 | +0.0050 to +0.0150 | 20 % "
+            "| ▲ helped |"
+        )
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {11}
+        assert "1 without a gain, such as b: no test rows." in text
+
+    def test_it_fits_into_a_note_of_mlflow(self) -> None:
+        long = {"reason": "the loss was not finite in pass 2 " * 20}
+        rows = [one | (long if word is None else {}) for word in (*list(SIGNS)[:4], None) for one in many(200, word)]
+        text = markdown(table_of(*rows))
+        assert len(text) < 8000
+        assert f"{1000 - 30} more students are in `leaderboard.json`." in text
+
+
+def test_a_real_leaderboard_can_be_shown() -> None:
+    worlds = {f"v{number}": outcomes(rows=50 * number, seed=number) for number in range(6)}
+    table = leaderboard(run(worlds, dict.fromkeys(worlds, (0.2, 0.9)) | {"v3": (None, 0.3)}), QUICK)
+    for text in (shown(table), markdown(table)):
+        assert "The teacher helped" in text
+        assert "nan" not in text
+        assert "None" not in text
