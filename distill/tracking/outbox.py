@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,9 @@ from distill.files import read_json, write_json
 from distill.tracking.address import database_file, redacted
 from distill.tracking.journal import Entry, Journal, locked
 from distill.tracking.record import RunRecord, cleaned, fingerprint, from_json
+
+_ADOPTED = ""
+"""A key that no record has; its line in the journal says that `adopt` came to its end."""
 
 
 class Waiting(NamedTuple):
@@ -95,8 +99,8 @@ class Outbox:
         return self._journal.entries.get(key)
 
     def is_new(self) -> bool:
-        """Whether nothing was ever sent from here."""
-        return not self._journal.entries
+        """Whether the runs that MLflow already had were never noted here."""
+        return _ADOPTED not in self._journal.entries
 
     def run_ids(self) -> dict[str, str]:
         """Key -> run id, of all that MLflow has."""
@@ -106,9 +110,11 @@ class Outbox:
         """To be called before MLflow is first told of a key."""
         self._journal.append(key, None, None)
 
-    def adopt(self, key: str, run_id: str) -> None:
-        """Notes a run that MLflow has, with a content that is not known here."""
-        self._journal.append(key, run_id, None)
+    def adopt(self, runs: Mapping[str, str]) -> None:
+        """Notes key and run id of all that MLflow has from elsewhere, with contents that are not known here."""
+        for key, run_id in runs.items():
+            self._journal.append(key, run_id, None)
+        self._journal.append(_ADOPTED, None, None)
 
     def mark_sent(self, waiting: Waiting, run_id: str) -> None:
         """To be called once MLflow has all of a record."""
@@ -118,9 +124,7 @@ class Outbox:
 
     def _forget_lost(self, database: Path | None) -> None:
         """Forgets runs that are no longer in the database: somebody has deleted it, or put another in its place."""
-        if database is None or self.is_new():
-            return
-        present = _runs(database)
+        present = _runs(database) if database and self.run_ids() else None
         if present is None:
             return
         for key, run_id in self.run_ids().items():

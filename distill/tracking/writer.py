@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from distill.tracking.address import redacted
+from distill.tracking.experiment import Experiment, is_refusal
 from distill.tracking.outbox import Outbox, Waiting
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -30,7 +31,7 @@ class Writer:
         self.sent = 0
         self._outbox = outbox
         self._address = (uri, experiment, folder)
-        self._experiment = None
+        self._experiment: Experiment | None = None
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
@@ -82,34 +83,32 @@ class Writer:
     def _send_all(self) -> None:
         with self._outbox.lock():
             self._outbox.refresh()
-            if self._experiment is None:
-                self._connect()
-            while sum(self._send(waiting) for waiting in self._outbox.waiting()):
+            experiment = self._connected()
+            while sum(self._send(waiting, experiment) for waiting in self._outbox.waiting()):
                 pass  # Again: children whose parents have just been sent, and what came meanwhile.
 
-    def _connect(self) -> None:
-        from distill.tracking.experiment import Experiment
+    def _connected(self) -> Experiment:
+        if self._experiment is None:
+            experiment = Experiment(*self._address)
+            if self._outbox.is_new():
+                self._outbox.adopt(experiment.run_ids())
+            self._experiment = experiment
+        return self._experiment
 
-        experiment = Experiment(*self._address)
-        if self._outbox.is_new():
-            for key, run_id in experiment.run_ids().items():
-                self._outbox.adopt(key, run_id)
-        self._experiment = experiment
-
-    def _send(self, waiting: Waiting) -> bool:
+    def _send(self, waiting: Waiting, experiment: Experiment) -> bool:
         """Sends one record; False if it stays, because MLflow refuses it or its parent is not there yet."""
         parent = self._outbox.run_ids().get(waiting.record.parent) if waiting.record.parent else None
         if waiting.content in self._refused or (waiting.record.parent and not parent):
             return False
         try:
-            self._outbox.mark_sent(waiting, self._write(waiting, parent))
+            self._outbox.mark_sent(waiting, self._write(waiting, parent, experiment))
         except Exception as error:
             self._set_aside(waiting, error)
             return False
         self.sent += 1
         return True
 
-    def _write(self, waiting: Waiting, parent: str | None) -> str:
+    def _write(self, waiting: Waiting, parent: str | None, experiment: Experiment) -> str:
         """Run id of the record, once MLflow has it; created only where no run has its key."""
         key = waiting.record.key
         entry = self._outbox.entry(key)
@@ -119,13 +118,11 @@ class Writer:
         elif entry.run_id and entry.content == waiting.content:
             return entry.run_id  # Sent by a process that died, or is running, before its file was removed.
         else:
-            run_id = entry.run_id or self._experiment.run_id(key)
-        return self._experiment.write(waiting, run_id, parent)
+            run_id = entry.run_id or experiment.run_id(key)
+        return experiment.write(waiting, run_id, parent)
 
     def _set_aside(self, waiting: Waiting, error: Exception) -> None:
         """Keeps a record that MLflow refuses from holding up the others; raises again what is not a refusal."""
-        from distill.tracking.experiment import is_refusal
-
         if not is_refusal(error):
             raise error
         self._refused[waiting.content] = f'"{waiting.record.name}" was refused: {_reason(error)}'

@@ -13,6 +13,7 @@ import pytest
 
 from distill.errors import StoreError
 from distill.tracking import RunRecord, Tracker
+from distill.tracking.journal import Journal
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
 
@@ -234,6 +235,30 @@ def test_a_store_that_comes_back_gets_the_records(first_use, tmp_path):
     assert tracker.close() == (1, 0, "")
 
 
+def test_an_outage_in_the_middle_is_tried_again(store, monkeypatch):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+    log, outages = MlflowClient.log_batch, [MlflowException("away", TEMPORARILY_UNAVAILABLE), ConnectionError("reset")]
+
+    def sometimes(self, run_id, **content):
+        if outages:
+            raise outages.pop()
+        log(self, run_id, **content)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", sometimes)
+    monkeypatch.setattr("distill.tracking.writer._FIRST_PAUSE", 0.05)
+    tracker = Tracker(store.uri, store.experiment, store.folder)
+    tracker.record(student(1))
+    tracker.record(PARENT)
+    deadline = time.monotonic() + 30
+    while len(tracker.run_ids()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert tracker.close() == (2, 0, "") and not outages
+    assert store.runs()["travel/distilled/1"].data.params
+
+
 def test_credentials_of_the_server_are_neither_printed_nor_stored(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         tracker = Tracker("http://ann:s3cr3t@127.0.0.1:9/", "quickstart", tmp_path)
@@ -280,14 +305,15 @@ def test_a_refused_record_does_not_hold_up_the_others(store, monkeypatch, caplog
     assert set(store.runs()) == {"quickstart", "travel/distilled/1", "travel/distilled/2"}
 
 
-def test_a_deleted_database_is_filled_again(first_use, store):
+def test_a_deleted_database_is_filled_again(first_use, store, tmp_path_factory):
     deliver(store, PARENT, student(1))
-    for path in store.folder.glob("mlflow.db*"):
+    moved = moved_store(store, tmp_path_factory)  # MLflow keeps the old file open in this process.
+    for path in moved.folder.glob("mlflow.db*"):
         path.unlink()
-    assert Tracker(store.uri, store.experiment, store.folder).run_ids() == {}
-    shutil.copy(first_use[0] / "mlflow.db", store.folder)
-    assert deliver(store, PARENT, student(1)) == (2, 0, "")
-    assert set(store.runs()) == {"quickstart", "travel/distilled/1"}
+    assert Tracker(moved.uri, moved.experiment, moved.folder).run_ids() == {}
+    shutil.copy(first_use[0] / "mlflow.db", moved.folder)
+    assert deliver(moved, PARENT, student(1)) == (2, 0, "")
+    assert set(moved.runs()) == {"quickstart", "travel/distilled/1"}
 
 
 def test_a_lost_outbox_makes_no_second_run(store):
@@ -300,15 +326,36 @@ def test_a_lost_outbox_makes_no_second_run(store):
     assert len(points) == 2
 
 
+def test_a_kill_while_runs_are_adopted_leaves_none_out(store, monkeypatch):
+    deliver(store, PARENT, student(1), student(2))
+    shutil.rmtree(store.folder / "outbox")
+    append, keys = Journal.append, []
+
+    def dying(self, key, run_id, content):
+        if keys:
+            raise SystemExit
+        keys.append(key)
+        append(self, key, run_id, content)
+
+    with monkeypatch.context() as dead:
+        dead.setattr(Journal, "append", dying)
+        dead.setattr("threading.excepthook", lambda _: None)
+        assert deliver(store, PARENT, student(1), student(2)).waiting == 3
+    assert keys
+    deliver(store)
+    assert len(store.runs()) == 3
+
+
 def test_a_moved_folder_goes_on(store, tmp_path_factory):
     deliver(store, PARENT)
-    moved = replace_store(store, tmp_path_factory.mktemp("moved") / "mlruns")
+    moved = moved_store(store, tmp_path_factory)
     assert Tracker(moved.uri, moved.experiment, moved.folder).run_ids().keys() == {"p0"}
     assert deliver(moved, PARENT, student(1)) == (1, 0, "")
     assert len(moved.runs()) == 2
 
 
-def replace_store(store, folder: Path):
+def moved_store(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("moved") / "mlruns"
     shutil.move(store.folder, folder)
     return replace(store, folder=folder)
 
