@@ -60,8 +60,8 @@ class Experiment:
         return next((run_id for _, run_id in runs), None)
 
     def run_ids(self) -> dict[str, str]:
-        """Key -> run id, of all runs that have a key; where there are two, the older one."""
-        return dict(reversed(list(self._search(""))))
+        """Key -> run id, of all runs that have a key, deleted ones among them."""
+        return dict(self._search(""))
 
     def write(self, waiting: Waiting, run_id: str | None, parent: str | None) -> str:
         """Brings a run to what the record says, in one batch; creates it where there is none.
