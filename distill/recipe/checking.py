@@ -39,7 +39,7 @@ def check(tree: Node, report: Report) -> Checked:
     for _ in range(ROUNDS):
         problems = checker.round()
         if not problems:
-            return Checked(Recipe.model_validate(tree.plain()), checker.doubtful)
+            return Checked(Recipe.model_validate(tree.plain(), by_alias=True, by_name=False), checker.doubtful)
         for problem in problems:
             checker.tell(problem)
         for problem in problems:

@@ -34,7 +34,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         if all(map(checked.trusts, (finding.path, *finding.reads))):
             report.add_at(tree, finding.path, finding.what, finding.remedy)
     report.settle()
-    return Recipe.model_validate(_resolved(checked.recipe, tree))
+    return Recipe.model_validate(_resolved(checked.recipe, tree), by_alias=True, by_name=False)
 
 
 def complete(recipe: Recipe) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def models(annotation: Any, node: Node, path: KeyPath = ()) -> Iterator[tuple[Ke
 
 def _problems(tree: Node, model: type[BaseModel]) -> list[Problem]:
     try:
-        taken = model.model_validate(tree.plain())
+        taken = model.model_validate(tree.plain(), by_alias=True, by_name=False)
     except ValidationError as error:
         by_path: dict[KeyPath, list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False):

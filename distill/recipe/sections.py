@@ -100,8 +100,8 @@ class OutsideTeacher(Settings):
 
 
 def _teacher_kind(value: Any) -> str:
-    keys = value if isinstance(value, dict) else vars(value)
-    return "outside" if "knowledge" in keys else "trained"
+    names_a_table = "knowledge" in value if isinstance(value, dict) else isinstance(value, OutsideTeacher)
+    return "outside" if names_a_table else "trained"
 
 
 Teacher = Annotated[

@@ -49,6 +49,8 @@ ONE_MISTAKE = [
     ({"toys.Line": "Line"}, 'recipe.yaml:15:11: students.model.class: "Line" is not in a package that a recipe may name. Did you mean "toys.Line"?'),
     ({"toys.Line": "os.system"}, 'recipe.yaml:15:11: students.model.class: "os.system" is not in a package that a recipe may name. Valid: toys.Line, toys.Strict, toys.Tower.'),
     ({"{class: toys.Line}": "{clas: toys.Line}"}, 'recipe.yaml:15:11: students.model.clas: unknown key. Did you mean "class"?'),
+    ({"{class: toys.Line}": "{path: toys.Line}"}, 'recipe.yaml:15:3: students.model: "class" is missing. Add it: class path, such as `students.DCNv2`.'),
+    ({"{class: toys.Line}": "{class: toys.Line, path: x}"}, 'recipe.yaml:15:29: students.model.path: unknown key. Did you mean "data.path"?'),
     ({"{class: toys.Line}": "{bias: true}"}, 'recipe.yaml:15:3: students.model: "class" is missing. Add it: class path, such as `students.DCNv2`.'),
     ({"{class: toys.Line}": "{class: toys.Line, bais: true}"}, 'recipe.yaml:15:29: students.model.bais: unknown key. Did you mean "bias"?'),
     ({"{class: toys.Line}": "{class: toys.Line, bias: 3}"}, "recipe.yaml:15:29: students.model.bias: expected true or false, not 3."),
