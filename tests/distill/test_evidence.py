@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from distill import evidence, metrics
 from distill.evidence import Estimate, Sums
@@ -89,11 +89,11 @@ def test_weights_depend_on_code_seed_and_resample_alone() -> None:
 
 def test_a_resample_is_its_rows_written_out() -> None:
     draw = np.random.default_rng(0)
-    cluster, truth, label, weight = rows_of(draw, 300, -1.0, users=40)
+    cluster, truth, label, weight = rows_of(draw, 300, 0.0, users=150)
     weight = draw.uniform(0.5, 2, len(weight))
     control, student, teacher = (noisy(spread)(truth, draw) for spread in (0.6, 0.3, 0.1))
     sums = evidence.paired(cluster, label, weight, control[None], student[None], teacher, resamples=20, seed=1)[0]
-    copies = evidence.poisson_weights(np.arange(40), 20, seed=1).astype(int)
+    copies = evidence.poisson_weights(np.arange(150), 20, seed=1).astype(int)
     for resample in range(-1, 20):
         times = np.ones(300, dtype=int) if resample < 0 else copies[cluster, resample]
         label_, weight_ = np.repeat(label, times), np.repeat(weight, times)
@@ -101,6 +101,7 @@ def test_a_resample_is_its_rows_written_out() -> None:
             expected = metrics.tally(np.repeat(logit, times), label_, weight_)
             assert getattr(sums, name)[resample + 1] == pytest.approx(expected.cross_entropy)
             assert sums.base_entropy[resample + 1] == pytest.approx(expected.base_entropy)
+    assert sums.clicked < len(np.unique(cluster)) > sums.unclicked
     assert sums.clicked == len(np.unique(cluster[label == 1]))
     assert sums.unclicked == len(np.unique(cluster[label == 0]))
 
@@ -150,6 +151,26 @@ def test_large_samples_give_the_interval_of_the_delta_method() -> None:
     reach = 1.96 * math.sqrt((influence**2).sum())
     assert found.value - found.low == pytest.approx(reach, rel=0.08)
     assert found.high - found.value == pytest.approx(reach, rel=0.08)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_is_the_wider_of_the_percentile_and_of_fieller(seed: int) -> None:
+    sums = some_sums(seed, rows=120, users=None)
+    gain, base = sums.control - sums.student, sums.base_entropy
+    clusters = min(sums.clicked, sums.unclicked)
+    t = stats.t.ppf(0.975, clusters - 1)
+    tail = stats.norm.cdf(-t * math.sqrt(clusters / (clusters - 1)))
+    percentile = np.quantile((gain / base)[1:], [tail, 1 - tail])
+
+    def outside(ratio: float) -> float:
+        distance = gain - ratio * base
+        return abs(distance[0]) - t * distance[1:].std(ddof=1)
+
+    value = gain[0] / base[0]
+    fieller = [optimize.brentq(outside, value, value + reach) for reach in (-1, 1)]
+    found = evidence.ne_gain(sums)
+    assert found.low == pytest.approx(min(percentile[0], fieller[0]), abs=1e-5)
+    assert found.high == pytest.approx(max(percentile[1], fieller[1]), abs=1e-5)
 
 
 def test_level_sets_the_width() -> None:

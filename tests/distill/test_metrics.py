@@ -182,6 +182,13 @@ def test_expected_calibration_error_by_hand() -> None:
     assert metrics.expected_calibration_error(logit[shuffled], label[shuffled]) == pytest.approx(float(expected))
 
 
+def test_equal_scores_go_where_most_of_them_belong() -> None:
+    logit, label = np.repeat([-1.0, 0.5, 1.0], [4, 2, 4]), np.arange(10) % 2
+    distance = sigmoid(logit) - label
+    by_hand = (abs(distance[:4].sum()) + abs(distance[4:].sum())) / 10
+    assert metrics.expected_calibration_error(logit, label, bins=2) == pytest.approx(by_hand)
+
+
 def test_bins_hold_equal_weight() -> None:
     logit = np.linspace(-3, 3, 1000)
     label = np.random.default_rng(0).random(1000) < 0.5
