@@ -27,12 +27,20 @@ class _Guarded(TyperGroup):
         except DistillError as error:
             _end(2, *map(str, error.faults))
         except KeyboardInterrupt:
-            _end(INTERRUPTED, "Stopped. What is done is kept; the same command goes on from there.")
+            _stopped()
+        except SystemExit as end:
+            if not isinstance(end.__context__, KeyboardInterrupt):
+                raise
+            _stopped()  # Lightning answers Ctrl-C with an exit of its own.
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             place = f" ({error.filename})" if error.filename else ""
             _end(2, f"The disk is full{place}. Free some space; the same command goes on from what is done.")
+
+
+def _stopped() -> None:
+    _end(INTERRUPTED, "Stopped. What is done is kept; the same command goes on from there.")
 
 
 def _end(code: int, *sentences: str) -> None:
