@@ -66,4 +66,4 @@ def absent(table: Row) -> list[str]:
 
 def _rank(line: Line) -> tuple[float, str]:
     size = line.row["rows_test"] if line.word in ("undecided", "failed") else abs(line.row["ne_gain"])
-    return -size, line.name
+    return -float(size), line.name

@@ -307,7 +307,7 @@ def judged(
     arms = control(truth, draw)[None], student(truth, draw)[None]
     sums = evidence.paired(cluster, label, weight, *arms, resamples=resamples)[0]
     gain = evidence.ne_gain(sums)
-    return evidence.verdict(gain, sums, negligible=0, min_positives=30).word, gain.low <= 0 <= gain.high
+    return evidence.verdict(gain, sums, negligible=0.0, min_positives=30).word, gain.low <= 0 <= gain.high
 
 
 @pytest.mark.parametrize(("resamples", "pairs"), [(400, 170), pytest.param(1000, 1000, marks=pytest.mark.slow)])
