@@ -14,8 +14,8 @@ show.
 
 The interval. A percentile interval misses skewed gains on one side and a symmetric one misses them on the other, so
 each bound is the wider of two: the percentile bound, expanded for few clusters, and Fieller's with the bootstrap's
-covariance. Tried and left out, for their worst rates on pairs of these kinds: percentile alone (up to 4.4), normal (4.8), basic
-(5.9), BCa (5.6) and studentised (4.8). Sources: What Teachers Should Know About the Bootstrap, Hesterberg, 2015
+covariance. Tried and left out, for their worst rates on pairs of these kinds: percentile alone (4.4), normal (4.8),
+basic (5.9), BCa (5.6) and studentised (4.8). Sources: What Teachers Should Know About the Bootstrap, Hesterberg, 2015
 (expanded percentile); Some Problems in Interval Estimation, Fieller, 1954; An Introduction to the Bootstrap, Efron and
 Tibshirani, 1993 (the others).
 """
