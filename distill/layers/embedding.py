@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from distill.layers.lookup import lookup
 from distill.types import PAD, Features, FeatureSchema, SequenceField
 
-INITIAL_SPREAD = 0.01
+INITIAL_SPREAD = 0.05
 """Standard deviation of fresh embeddings: small, so that ids never seen in training say next to nothing."""
 
 

@@ -164,7 +164,7 @@ class TestFieldEmbedding:
         first = FieldEmbedding(SCHEMA, width=8).weight
         torch.manual_seed(3)
         assert torch.equal(first, FieldEmbedding(SCHEMA, width=8).weight)
-        assert 0 < first.std() < 0.05
+        assert 0 < first.std() < 0.1
 
     @pytest.mark.parametrize("stored", [torch.float16, torch.float64])
     def test_numbers_take_the_precision_of_the_weights(self, embedding, stored):
