@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 -- a case a line
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,7 @@ ONE_MISTAKE = [
     ({"age: numeric": "age: {knid: numeric}"}, 'recipe.yaml:8:11: data.features.age.knid: unknown key. Did you mean "kind"?'),
     ({"age: numeric": "age: {column: a}"}, 'recipe.yaml:8:5: data.features.age: "kind" is missing. Add it: one of categorical, numeric, multi_valued, sequence, vector.'),
     ({"age: numeric": "age: {kind: numeric, hash: 9}"}, 'recipe.yaml:8:26: data.features.age.hash: does not go with "kind: numeric". It belongs to "kind: categorical".'),
+    ({"columns: {": "column: {"}, 'recipe.yaml:11:31: data.features.history.column: unknown key. Did you mean "columns"?'),
     ({"age: numeric": "age: 3"}, "recipe.yaml:8:5: data.features.age: expected keys and values, not 3."),
     ({", newest: first": ""}, 'recipe.yaml:11:5: data.features.history: "newest" is missing. Add it: at which end the newest event stands, for all columns.'),
     ({"by: column,": "yb: column,"}, 'recipe.yaml:4:11: data.split.yb: unknown key. Did you mean "by"?'),
@@ -65,6 +67,16 @@ ONE_MISTAKE = [
 @pytest.mark.parametrize(("changes", "message"), ONE_MISTAKE)
 def test_one_mistake_is_one_message(faults: Faults, changes: dict[str, str], message: str) -> None:
     assert faults(changes) == [message]
+
+
+def test_a_class_is_looked_for_in_its_own_package_first(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("students", "teachers"):
+        monkeypatch.setattr(sys.modules[package], "__all__", ["Line"])
+        monkeypatch.setattr(sys.modules[package], "Line", sys.modules["toys"].Line, raising=False)
+    [message] = faults({"toys.Line": "students.Lien"})
+    assert message.endswith('Did you mean "students.Line"?')
+    [message] = faults({"toys.Line": "teachers.line"})
+    assert message.endswith('Did you mean "teachers.Line"?')
 
 
 OVERRIDES = [

@@ -76,7 +76,7 @@ def test_what_is_shown_loads_back_to_an_equal_recipe(tmp_path: Path, values: dic
 
 
 def write_yaml(values: dict[str, Any], path: Path) -> None:
-    """In blocks: between braces, ruamel writes some texts that it cannot read, such as ":ö"."""
+    """In blocks: between braces, ruamel writes some texts that it cannot read, such as "?x"."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.dump(values, path)
@@ -94,6 +94,7 @@ def test_text_that_looks_like_something_else_stays_text(sample: Loads, tmp_path:
         "a: b",
         "#c",
         "ö",
+        "?x",
         ":ö",
         "12",
         "0x1F",
