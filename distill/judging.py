@@ -13,7 +13,9 @@ from distill.report import Entry, Outcomes, Results, leaderboard
 from distill.training import Student
 
 
-def judge(recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, students: Sequence[Student]) -> dict:
+def judge(
+    recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, students: Sequence[Student]
+) -> dict:
     """The leaderboard.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from distill.cohort import Course
-from distill.data.impressions import Impressions, load
+from distill.data.impressions import TRAIN, Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -16,9 +16,9 @@ from distill.member import roster
 from distill.planning import plan
 from distill.progress import Progress
 from distill.recipe import Recipe
-from distill.recipe.sections import OutsideTeacher
+from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
-from distill.scoring import Lesson, knowledge_of
+from distill.scoring import Lesson, audited, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker
 from distill.training import Student, train_students, wanting
@@ -88,11 +88,16 @@ def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
 
 def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
     teacher = recipe.teacher
-    with progress.stage("teacher") as bar:
-        if isinstance(teacher, OutsideTeacher):
+    if isinstance(teacher, OutsideTeacher):
+        with progress.stage("teacher"):
             return import_table(teacher.knowledge, impressions, store.knowledge)
+    copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
+    with progress.stage("teacher", copies * teacher.train.epochs * len(impressions.select(TRAIN))) as bar:
         view = impressions.view(teacher.features, "all")
-        return knowledge_of(Lesson(teacher, impressions, view, recipe.seed, bar.advance), store.knowledge)
+        knowledge = knowledge_of(Lesson(teacher, impressions, view, recipe.seed, bar.advance), store.knowledge)
+    for sentence in audited(knowledge):
+        progress.note(sentence)
+    return knowledge
 
 
 def _study(
@@ -124,9 +129,7 @@ def _judge(
     return read_json(path)
 
 
-def _publish(
-    recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker, progress: Progress
-) -> Table:
+def _publish(recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker, progress: Progress) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
         for record in records(recipe, table, students):
@@ -134,7 +137,9 @@ def _publish(
         delivery = tracker.close()
         ids = tracker.run_ids()
     if delivery.waiting:
-        progress.note(f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them.")
+        progress.note(
+            f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them."
+        )
     keys = {student.member.name: record_key(table["fingerprint"], student.member) for student in students}
     rows = [row | {"run_id": ids.get(keys[row["member"]])} for row in table["students"]]
     return table | {"students": rows}

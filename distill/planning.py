@@ -42,7 +42,9 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
 
 def _data(impressions: Impressions) -> dict[str, Any]:
-    rows = {name: len(impressions.select(split)) for name, split in (("train", TRAIN), ("valid", VALID), ("test", TEST))}
+    rows = {
+        name: len(impressions.select(split)) for name, split in (("train", TRAIN), ("valid", VALID), ("test", TEST))
+    }
     return {"stage": "data", "cached": True, "rows": rows, "verticals": len(impressions.verticals)}
 
 

@@ -17,7 +17,7 @@ class Bar:
     """How far one stage is.
 
     Attributes:
-        done: steps that are done.
+        done: rows that are done.
         text: how it goes, as last said.
     """
 
@@ -26,9 +26,9 @@ class Bar:
         self.text = ""
         self._show = show
 
-    def advance(self, steps: int = 1, text: str = "") -> None:
-        """Counts steps that are done; `text` says how it goes, such as `NE 0.743`."""
-        self.done += steps
+    def advance(self, rows: int = 1, text: str = "") -> None:
+        """Counts rows that are done; `text` says how it goes, such as `NE 0.743`."""
+        self.done += rows
         self.text = text or self.text
         self._show(self)
 
@@ -47,7 +47,7 @@ class Progress:
         >>> progress = Progress(sys.stdout)
         >>> with progress.stage("teacher", total=2) as bar:
         ...     bar.advance(2, "NE 0.743")
-        teacher: 2 steps
+        teacher: 2 rows
         teacher: done in 0.0 s, NE 0.743
         >>> list(progress.seconds)
         ['teacher']
@@ -61,7 +61,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Bar]:
-        """Opens a stage of `total` steps, where their number is known; a stage may stand within another."""
+        """Opens a stage of `total` rows, where their number is known; a stage may stand within another."""
         start = self._clock()
         told = self._drawn if self._out.isatty() else self._written
         try:
@@ -88,7 +88,7 @@ class Progress:
                 last = self._clock()
                 self.note(f"{name}: {_count(bar.done, total)}{_said(bar)}, {last - start:.0f} s")
 
-        self.note(name if total is None else f"{name}: {total:,} steps")
+        self.note(name if total is None else f"{name}: {total:,} rows")
         bar = Bar(show)
         yield bar
         self.note(f"{name}: done in {self._clock() - start:.1f} s{_said(bar)}")
@@ -112,7 +112,7 @@ class Progress:
 
 
 def _count(done: int, total: int | None) -> str:
-    return f"{done:,} steps" if total is None else f"{done:,} of {total:,} steps"
+    return f"{done:,} rows" if total is None else f"{done:,} of {total:,} rows"
 
 
 def _said(bar: Bar) -> str:

@@ -18,6 +18,7 @@ SHOWN = (
     "auc",
     "logloss",
     "calibration",
+    "calibration_se",
     "ne_control",
     "ne_teacher",
     "ne_gain",

@@ -24,7 +24,9 @@ class Store:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(Fault(str(self.root), f"cannot be made: {error.strerror}.", "Give store=FOLDER.")) from None
+            raise StoreError(
+                Fault(str(self.root), f"cannot be made: {error.strerror}.", "Give store=FOLDER.")
+            ) from None
         self.data = self.root / "data"
         self.cohorts = self.root / "cohorts"
         self.stopping = self.root / "stopping"

@@ -74,9 +74,9 @@ def test_the_student_lies_between_its_control_and_its_teacher(tmp_path: Path) ->
         knowledge = knowledge_of(Lesson(recipe.teacher, impressions, view, seed, lambda rows: None), store.knowledge)
         students = students_of(recipe, impressions, knowledge, store)
         teacher = {
-            one.member.vertical: knowledge.take(
-                torch.from_numpy(impressions.select(TEST, one.member.vertical))
-            ).prediction.logit[:, 0].numpy()
+            one.member.vertical: knowledge.take(torch.from_numpy(impressions.select(TEST, one.member.vertical)))
+            .prediction.logit[:, 0]
+            .numpy()
             for one in students
         }
         scores = {"teacher": teacher} | {arm: by_vertical(students, arm) for arm in ("distilled", "control")}

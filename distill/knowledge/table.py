@@ -122,7 +122,9 @@ def _faults(path: Path, frame: pl.DataFrame, tasks: tuple[str, ...]) -> list[Fau
         faults.append(
             Fault(f"{path}: column `{ROW_ID}`", f"{first!r} stands there more than once.", "Keep one score a row.")
         )
-    return faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])] + _vectors(path, frame)
+    return (
+        faults + [fault for name in needed[1:] for fault in _number_faults(path, frame[name])] + _vectors(path, frame)
+    )
 
 
 def _number_faults(path: Path, column: pl.Series) -> list[Fault]:

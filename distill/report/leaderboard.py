@@ -179,13 +179,15 @@ def _silent(entry: Entry, exam: _Exam) -> list[str]:
 
 def _metrics(logit: Float[np.ndarray, " rows"] | None, exam: _Exam) -> Row:
     if logit is None:
-        return dict.fromkeys(("ne", "auc", "logloss", "calibration"))
+        return dict.fromkeys(("ne", "auc", "logloss", "calibration", "calibration_se"))
     rows = logit, exam.label, exam.weight
+    calibration = metrics.calibration(*rows)
     return {
         "ne": number(metrics.normalized_entropy(*rows)),
         "auc": number(metrics.auc(*rows)),
         "logloss": number(metrics.log_loss(*rows)),
-        "calibration": number(metrics.calibration(*rows).ratio),
+        "calibration": number(calibration.ratio),
+        "calibration_se": number(calibration.standard_error),
     }
 
 

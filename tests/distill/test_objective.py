@@ -55,7 +55,9 @@ def batch(covered: torch.Tensor, weight: torch.Tensor) -> Batch:
     members, rows = covered.shape
     label = (torch.arange(members * rows).view(members, rows, 1) % 2).double()
     teacher = Prediction(torch.full((members, rows, 1), logit(0.8)).double(), torch.zeros(members, rows, 0))
-    return Batch(NOTHING, label, torch.ones_like(label, dtype=torch.bool), weight, {"teacher": Signal(teacher, covered)})
+    return Batch(
+        NOTHING, label, torch.ones_like(label, dtype=torch.bool), weight, {"teacher": Signal(teacher, covered)}
+    )
 
 
 def prediction(p: float, members: int, rows: int) -> Prediction:

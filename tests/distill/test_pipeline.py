@@ -120,7 +120,7 @@ def test_a_student_in_mlflow_carries_what_the_leaderboard_says(recipe: Recipe, t
 def test_without_a_student_there_is_one_sentence(recipe: Recipe) -> None:
     """No vertical is large enough."""
     students = recipe.students.model_copy(update={"min_rows": 10**6})
-    with pytest.raises(RecipeError, match="no vertical has 1,?000,?000 training rows"):
+    with pytest.raises(RecipeError, match="no vertical has 1000000 training rows"):
         run(recipe.model_copy(update={"students": students}), Progress())
 
 
@@ -152,5 +152,3 @@ def test_killed_in_each_stage_the_table_is_the_same(tmp_path: Path, table: dict)
 def _timeless(table: dict) -> dict:
     rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
     return table | {"seconds": None, "students": rows}
-
-

@@ -28,9 +28,9 @@ def test_lines_at_the_start_now_and_then_and_at_the_end() -> None:
             clock.now = second
             bar.advance(160, f"NE {1 - second / 100:.3f}")
     assert out.getvalue().splitlines() == [
-        "teacher: 4,000 steps",
-        "teacher: 1,600 of 4,000 steps, NE 0.900, 10 s",
-        "teacher: 3,200 of 4,000 steps, NE 0.800, 20 s",
+        "teacher: 4,000 rows",
+        "teacher: 1,600 of 4,000 rows, NE 0.900, 10 s",
+        "teacher: 3,200 of 4,000 rows, NE 0.800, 20 s",
         "teacher: done in 25.0 s, NE 0.750",
     ]
 
@@ -40,7 +40,7 @@ def test_a_stage_without_a_known_end() -> None:
     with Progress(out, clock).stage("read") as bar:
         clock.now = 11
         bar.advance(7)
-    assert out.getvalue().splitlines() == ["read", "read: 7 steps, 11 s", "read: done in 11.0 s"]
+    assert out.getvalue().splitlines() == ["read", "read: 7 rows, 11 s", "read: done in 11.0 s"]
 
 
 def test_seconds_add_up_by_name_and_stages_nest() -> None:

@@ -1,5 +1,7 @@
 """Every member sees its own rows, in an order that is its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_blocks_follow_one_another_strictly_in_time(times: list[int], batch: int
     assert sorted(np.concatenate([block.rows for block in blocks])) == list(range(len(times)))
     for block in blocks:
         assert sorted(np.concatenate(block.batches)) == sorted(block.rows)
-    for earlier, later in zip(blocks, blocks[1:], strict=False):
+    for earlier, later in pairwise(blocks):
         assert time[earlier.rows].max() < time[later.rows].min()
         assert len(earlier.rows) >= batch
 

@@ -77,7 +77,7 @@ def test_no_label_of_validation_or_test_is_learnt_from(tmp_path: Path, ahead: Kn
 
 
 def test_the_first_block_is_not_covered(ahead: Knowledge) -> None:
-    """An untrained teacher has nothing to say. Everything else is covered, and the cut-off is the last training time."""
+    """An untrained teacher has nothing to say. All else is covered, and the cut-off is the last training time."""
     train = FRAME.filter(pl.col("split") == "train")
     covered = ahead.take(torch.arange(len(FRAME))).covered.numpy()
     missing = ~covered

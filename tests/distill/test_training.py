@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill.cohort import Course, find
-from distill.data.impressions import TEST, Impressions, View, load
+from distill.data.impressions import TEST, Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.feed import predictions
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
@@ -28,7 +28,11 @@ def impressions(tmp_path_factory: pytest.TempPathFactory) -> Impressions:
         "world": World(verticals=6, domains=2, users=60, items=40, rows=2400, days=6),
         "time": "time",
         "split": {"by": "column", "column": "split"},
-        "features": {"item_id": {"kind": "categorical", "hide": 0.2}, "hour": "categorical", "user_activity": "numeric"},
+        "features": {
+            "item_id": {"kind": "categorical", "hide": 0.2},
+            "hour": "categorical",
+            "user_activity": "numeric",
+        },
     }
     return load(DataSettings.model_validate(settings), tmp_path_factory.mktemp("data"))
 

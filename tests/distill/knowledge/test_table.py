@@ -59,7 +59,11 @@ def test_scores_find_their_rows(tmp_path: Path, impressions: Impressions) -> Non
     prediction, covered = knowledge.take(torch.arange(ROWS))
     assert covered.tolist() == [True] * 50 + [False] * 10
     assert prediction.logit[:50, 0].tolist() == pytest.approx([row / 10 - 2 for row in range(50)], abs=2e-3)
-    assert (knowledge.manifest.teacher, knowledge.manifest.kind, knowledge.manifest.cut_off) == ("big", "time_ahead", 39)
+    assert (knowledge.manifest.teacher, knowledge.manifest.kind, knowledge.manifest.cut_off) == (
+        "big",
+        "time_ahead",
+        39,
+    )
     again = import_table(path, impressions, KnowledgeStore(tmp_path))
     assert again.folder == knowledge.folder
 
@@ -72,7 +76,9 @@ def test_a_table_that_says_nothing_is_of_unknown_kind(tmp_path: Path, impression
 
 def test_representations_come_along(tmp_path: Path, impressions: Impressions) -> None:
     """As lists of one length."""
-    frame = pl.DataFrame({"row_id": ["row 3", "row 1"], "logit": [1.0, 2.0], "representation": [[1.0, 2.0], [3.0, 4.0]]})
+    frame = pl.DataFrame(
+        {"row_id": ["row 3", "row 1"], "logit": [1.0, 2.0], "representation": [[1.0, 2.0], [3.0, 4.0]]}
+    )
     knowledge = import_table(table(tmp_path / "wide.parquet", frame), impressions, KnowledgeStore(tmp_path))
     assert knowledge.take(torch.tensor([1, 3])).prediction.representation.tolist() == [[3.0, 4.0], [1.0, 2.0]]
 
@@ -96,7 +102,7 @@ def test_representations_come_along(tmp_path: Path, impressions: Impressions) ->
 def test_each_fault_is_named(tmp_path: Path, impressions: Impressions, frame: dict, message: str) -> None:
     """What, where, and what to do."""
     path = table(tmp_path / "bad.parquet", pl.DataFrame(frame))
-    with pytest.raises(KnowledgeError, match=".") as caught:
+    with pytest.raises(KnowledgeError) as caught:
         import_table(path, impressions, KnowledgeStore(tmp_path))
     assert message in str(caught.value) and str(path) in str(caught.value)
 

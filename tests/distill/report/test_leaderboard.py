@@ -18,7 +18,18 @@ QUICK = Evidence(resamples=200)
 
 STUDENT = (
     *("member", "vertical", "domain", "task", "arm", "seed", "settings", "architecture", "teacher", "knowledge_kind"),
-    *("rows_train", "rows_test", "positives_test", "ne", "auc", "logloss", "calibration", "ne_control", "ne_teacher"),
+    *(
+        "rows_train",
+        "rows_test",
+        "positives_test",
+        "ne",
+        "auc",
+        "logloss",
+        "calibration",
+        "calibration_se",
+        "ne_control",
+        "ne_teacher",
+    ),
     *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "verdict", "status", "reason", "run_id"),
 )
 SUMMARY = (
@@ -114,20 +125,24 @@ LACKING = {
     "no clicks": Lacking(
         WORLD._replace(label=np.zeros_like(WORLD.label)),
         "no positives (test rows: 400)",
-        (*RATIOS, "calibration"),
+        (*RATIOS, "calibration", "calibration_se"),
         ("logloss",),
     ),
     "clicks only": Lacking(
         WORLD._replace(label=np.ones_like(WORLD.label)),
         "no negatives (test rows: 400)",
         RATIOS,
-        ("logloss", "calibration"),
+        ("logloss", "calibration", "calibration_se"),
     ),
-    "no rows": Lacking(outcomes(rows=0), "no test rows", (*RATIOS, "logloss", "calibration")),
+    "no rows": Lacking(outcomes(rows=0), "no test rows", (*RATIOS, "logloss", "calibration", "calibration_se")),
     "no labels": Lacking(
-        WORLD._replace(valid=np.zeros_like(WORLD.valid)), "no test rows", (*RATIOS, "logloss", "calibration")
+        WORLD._replace(valid=np.zeros_like(WORLD.valid)),
+        "no test rows",
+        (*RATIOS, "logloss", "calibration", "calibration_se"),
     ),
-    "no weight": Lacking(WORLD._replace(weight=np.zeros(400)), "no test rows", (*RATIOS, "logloss", "calibration")),
+    "no weight": Lacking(
+        WORLD._replace(weight=np.zeros(400)), "no test rows", (*RATIOS, "logloss", "calibration", "calibration_se")
+    ),
     "no teacher": Lacking(
         WORLD._replace(teacher=None),
         "the teacher scored none of the test rows",
