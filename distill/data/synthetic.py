@@ -32,7 +32,7 @@ AFFINITY = (1.0, 0.4, 0.3)
 """Standard deviation, in log-odds, of the taste for a domain, for a vertical in it, for an item in that."""
 INTERCEPT = -1.0
 """Log-odds of a fresh item that nobody likes or dislikes; with the rest it makes about 22 clicks in 100."""
-VERTICAL, ITEM, HOUR, DEVICE, ACTIVITY = 0.3, 0.7, 0.7, 0.4, -0.25
+VERTICAL, ITEM, HOUR, DEVICE, ACTIVITY = 0.3, 0.4, 0.8, 0.4, -0.25
 """Standard deviation, in log-odds, of the other parts; busy users click less."""
 AGEING = -1.0
 """Log-odds that an item of the average domain loses over its life, which lasts as many days as the log."""
