@@ -1,4 +1,4 @@
-"""What the toolkit claims, checked where the truth is known: in generated worlds. Slow; `scripts/check` runs it."""
+"""What the toolkit claims, checked where the truth is known: in generated worlds. Slow: `scripts/test --slow`."""
 
 import math
 import statistics
