@@ -68,7 +68,9 @@ def compare(recipe: Recipe) -> Table:
     store = Store(recipe.store)
     path = store.latest / f"{fingerprint(_identity(recipe))}.json"
     if not path.exists():
-        raise RecipeError(Fault(recipe.name, f"has not been run with these settings in {store.root}.", "Run it first: distill run."))
+        raise RecipeError(
+            Fault(recipe.name, f"has not been run with these settings in {store.root}.", "Run it first: distill run.")
+        )
     return read_json(path)
 
 
