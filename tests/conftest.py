@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+
+settings.register_profile("shared", deadline=None)  # On a busy machine time says nothing about the code.
+settings.load_profile("shared")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
