@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whenever the process dies."""
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -34,8 +35,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
     Whoever comes second finds `target` there and lets go of its own draft: equal names mean equal contents.
     """
+    _sweep(target)
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         yield draft
@@ -43,6 +44,24 @@ def whole_folder(target: Path) -> Iterator[Path]:
             draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Removes the drafts of `target` whose process is dead, or was an earlier one with our number."""
+    for draft in target.parent.glob(f"{glob.escape(target.name)}.*.draft"):
+        process = int(draft.name.split(".")[-2])
+        if process == os.getpid() or not _alive(process):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # It is there, and somebody else's.
+        return True
+    return True
 
 
 def reserve(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distill.errors import KnowledgeMismatch
-from distill.files import read_json, write_json
+from distill.files import read_json, whole_folder, write_json
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
 from distill.types import Prediction
 
@@ -136,6 +136,19 @@ def test_a_killed_writer_goes_on_at_its_last_shard(tmp_path: Path) -> None:
     again, whole = writer.finish({}), written(tmp_path / "whole", np.arange(ROWS))
     for one, other in zip(again.take(torch.arange(ROWS))[0], whole.take(torch.arange(ROWS))[0], strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_draft_of_a_dead_process_is_swept(tmp_path: Path) -> None:
+    """One of a living process is left alone."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    drafts = [tmp_path / f"target.{process}.draft" for process in (dead.pid, os.getppid())]
+    for draft in drafts:
+        draft.mkdir()
+    with whole_folder(tmp_path / "target") as draft:
+        (draft / "file").write_text("whole")
+    assert [draft.exists() for draft in drafts] == [False, True]
+    assert (tmp_path / "target" / "file").read_text() == "whole"
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
