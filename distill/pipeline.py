@@ -63,7 +63,7 @@ def compare(recipe: Recipe) -> Table:
     """The leaderboard of a recipe that has been run.
 
     Raises:
-        RecipeError: it has not, or its data or settings have changed since.
+        RecipeError: it has not, or its settings have changed since. Its data are not read again.
     """
     store = Store(recipe.store)
     path = store.latest / f"{fingerprint(_identity(recipe))}.json"

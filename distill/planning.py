@@ -3,7 +3,7 @@
 from typing import Any
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
-from distill.knowledge import KnowledgeStore
+from distill.knowledge import KnowledgeStore, import_table
 from distill.member import Member, roster
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
@@ -16,7 +16,8 @@ OPTIMIZER_COPIES = 4
 
 
 def plan(recipe: Recipe) -> dict[str, Any]:
-    """Stages, cohorts, what is cached, bytes on disk and in memory. Reads and encodes the data; trains nothing.
+    """Stages, cohorts, what is cached, bytes on disk and in memory. Reads the data and the scores of an
+    outside teacher; trains nothing.
 
     Returns:
         The object that `distill plan --json` writes. `seconds` is null: nothing has been timed.
@@ -51,7 +52,9 @@ def _data(impressions: Impressions) -> dict[str, Any]:
 def _teacher(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
     """The stage, and the fingerprint of its knowledge."""
     if isinstance(recipe.teacher, OutsideTeacher):
-        return {"stage": "teacher", "cached": False, "knowledge": str(recipe.teacher.knowledge), "bytes": 0}, "outside"
+        manifest = import_table(recipe.teacher.knowledge, impressions, store).manifest
+        said = {"knowledge": str(recipe.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
+        return {"stage": "teacher", "cached": True, **said}, manifest.fingerprint
     view = impressions.view(recipe.teacher.features, "all")
     manifest = manifest_of(Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None))
     stage = {

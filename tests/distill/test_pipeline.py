@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from distill.errors import RecipeError
@@ -122,6 +123,22 @@ def test_without_a_student_there_is_one_sentence(recipe: Recipe) -> None:
     students = recipe.students.model_copy(update={"min_rows": 10**6})
     with pytest.raises(RecipeError, match="no vertical has 1000000 training rows"):
         run(recipe.model_copy(update={"students": students}), Progress())
+
+
+def test_a_plan_with_an_outside_teacher_finds_what_was_run(tmp_path: Path) -> None:
+    """Its students are known by the scores they learnt from."""
+    head, _, rest = RECIPE.partition("teacher:\n")
+    students = rest[rest.index("students:") :]
+    (tmp_path / "tiny.yaml").write_text(f"{head}teacher: {{knowledge: scores.parquet}}\n{students}")
+    pl.DataFrame({"row_id": range(3000), "logit": [-1.0] * 3000}).write_parquet(tmp_path / "scores.parquet")
+    recipe = load(
+        tmp_path / "tiny.yaml",
+        [f"store={tmp_path}/mlruns", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"],
+    )
+    assert plan(recipe)["cached"] == 0
+    table = run(recipe, Progress())
+    assert {row["knowledge_kind"] for row in table["students"]} == {"unknown"}
+    assert plan(recipe)["cached"] == 8
 
 
 STAGES = ("data", "teacher", "students", "evidence", "tracking")
