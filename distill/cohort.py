@@ -22,6 +22,7 @@ from distill.learner import Learner, Pace, train
 from distill.member import SOURCE, Member
 from distill.metrics import base_entropy, cross_entropy
 from distill.objective import Distillation, Objective
+from distill.optimizer import Rates
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.sampling import Shuffled
@@ -207,10 +208,10 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
     schemas = [course.view.schema(member.vertical) for member in members]
-    vector = {name: torch.tensor([one[name] for one in settings]) for name in settings[0]}
+    weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))
     head = students.distill.logit.head
-    distillation = Distillation(SOURCE, vector["logit_weight"], vector["temperature"], head)
-    pace = Pace(vector["learning_rate"], vector["weight_decay"], steps, seeds, students.train.schedule)
+    distillation = Distillation(SOURCE, weight, temperature, head)
+    pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
     fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place]), seeds))  # noqa: E731
     width = _width(course, members[0])
     tasks = len(course.impressions.tasks)

@@ -6,8 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
+
+from distill.layers import FieldEmbedding
 
 
 class Fleet(nn.Module):
@@ -54,12 +57,20 @@ class Fleet(nn.Module):
         tensors = {name: self._tensor(name) for name in self._names}
         if self.batched and len(self) > 1:
             return vmap(self._call)(tensors, *inputs)
-        outputs = [self._call(*_slice((tensors, *inputs), index)) for index in range(len(self))]
-        return _merge(outputs)
+        return _merge([self._call(*self._member_of(index, tensors, inputs)) for index in range(len(self))])
 
     def alone(self, index: int, *inputs: Any) -> Any:
         """Runs one member, on inputs without a members axis."""
         return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
+
+    def tables(self) -> list[nn.Parameter]:
+        """The stacked tables of the field embeddings, whose gradients hold, from now on, only the rows that were read."""
+        found = []
+        for name, module in self._blueprints[0].named_modules():
+            if isinstance(module, FieldEmbedding):
+                module.sparse = True
+                found.append(self._tensor(f"{name}.weight".removeprefix(".")))
+        return found
 
     def state(self, index: int) -> dict[str, Tensor]:
         """Copies of one member's parameters and persistent buffers: its own names, its own shapes."""
@@ -97,8 +108,33 @@ class Fleet(nn.Module):
     def _tensor(self, name: str) -> Tensor:
         return getattr(self, _flat(name))
 
+    def _member_of(self, index: int, tensors: dict[str, Tensor], inputs: tuple) -> tuple:
+        """One member's tensors and inputs."""
+        return {name: Pick.apply(tensor, index) for name, tensor in tensors.items()}, *_slice(inputs, index)
+
     def _call(self, tensors: dict[str, Tensor], *inputs: Any) -> Any:
         return functional_call(self._blueprints[0], tensors, inputs)
+
+
+class Pick(torch.autograd.Function):
+    """`stack[index]`, whose gradient may be a sparse tensor; torch's own cannot take one."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, stack: Tensor, index: int) -> Tensor:
+        ctx.index, ctx.stack = index, stack.shape
+        return stack[index]
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        if not gradient.is_sparse:
+            whole = gradient.new_zeros(ctx.stack)
+            whole[ctx.index] = gradient
+            return whole, None
+        rows = gradient._indices()
+        member = torch.full_like(rows[:1], ctx.index)
+        return torch.sparse_coo_tensor(
+            torch.cat([member, rows]), gradient._values(), ctx.stack, check_invariants=False
+        ), None
 
 
 def seeded(make: Callable[[int], nn.Module], seeds: Sequence[int]) -> list[nn.Module]:

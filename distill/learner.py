@@ -12,18 +12,19 @@ from torch import Tensor
 
 from distill.fleet import Fleet
 from distill.objective import Objective
-from distill.optimizer import MemberAdam
+from distill.optimizer import MemberAdam, Rates, Tables
 from distill.types import Batch
 
 
 class Pace(NamedTuple):
     """How fast each member learns, and for how long: vectors over members, since settings may differ in a fleet."""
 
-    learning_rate: Float[Tensor, " members"]
-    weight_decay: Float[Tensor, " members"]
+    rates: Rates
     steps: Int[Tensor, " members"]
     seeds: tuple[int, ...]
     schedule: Literal["linear", "constant"]
+    tables: Tables = "adam"
+    """How tables of embeddings are stepped."""
 
     def scale(self, step: int) -> list[float]:
         """The share of each member's learning rate that is left at `step`."""
@@ -66,7 +67,7 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
-        self.adam = MemberAdam(self.parameters(), self.pace.learning_rate, self.pace.weight_decay)
+        self.adam = MemberAdam(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
         for name, tensor in self._goes_on().items() if self._resumed else ():
             tensor.data.copy_(self._resumed[name])
         return self.adam

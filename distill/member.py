@@ -7,7 +7,10 @@ from typing import Literal, NamedTuple
 
 from distill.data.impressions import TRAIN, Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
-from distill.recipe.sections import Students
+from distill.optimizer import Tables
+from distill.recipe.sections import Students, Train
+from distill.sampling import pass_steps
+from distill.types import FeatureSchema
 
 Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
@@ -25,6 +28,7 @@ class Member(NamedTuple):
         random_seed: from which its weights, its order of rows and its dropout are drawn; the same for both arms.
         rows: number of its training rows.
         settings: what may differ between members of one fleet.
+        tables: how its tables are stepped, the same for a whole fleet.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
     """
@@ -36,6 +40,7 @@ class Member(NamedTuple):
     random_seed: int
     rows: int
     settings: dict[str, float]
+    tables: Tables
     fingerprint: str
     group: str
 
@@ -71,12 +76,14 @@ def size_class(rows: int) -> int:
 
 
 def cohorts(members: Iterable[Member], most: int) -> list[list[Member]]:
-    """Who trains together: members of one size class, the longest training first, at most `most` at once.
+    """Who trains together: members of one size class whose tables are stepped alike, the longest training first, at
+    most `most` at once.
 
     A pure function of the members; the twins of a vertical stay together.
     """
-    ordered = sorted(members, key=lambda one: (-size_class(one.rows), -one.rows, one.vertical, one.seed, one.arm))
-    classes = [list(group) for _, group in groupby(ordered, key=lambda one: size_class(one.rows))]
+    alike = lambda one: (-size_class(one.rows), one.tables)  # noqa: E731
+    ordered = sorted(members, key=lambda one: (*alike(one), -one.rows, one.vertical, one.seed, one.arm))
+    classes = [list(group) for _, group in groupby(ordered, key=alike)]
     return [group[first : first + most] for group in classes for first in range(0, len(group), most)]
 
 
@@ -93,7 +100,9 @@ def _member(
     rows = len(impressions.select(TRAIN, vertical))
     random_seed = derived_seed(seed, "student", vertical, number)
     settings = _settings(students, arm)
+    tables = _tables(students.train, view.schema(vertical), rows)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
+    common.append(tables)
     lesson = [knowledge, students.distill.logit.head] if arm == "distilled" else []
     return Member(
         vertical=vertical,
@@ -103,16 +112,20 @@ def _member(
         random_seed=random_seed,
         rows=rows,
         settings=settings,
+        tables=tables,
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, lesson, size_class(rows)),
     )
 
 
+def _tables(train: Train, schema: FeatureSchema, rows: int) -> Tables:
+    return train.rule(schema, -(-rows // pass_steps(rows, train.batch, train.least_steps)))
+
+
 def _settings(students: Students, arm: Arm) -> dict[str, float]:
     train, logit = students.train, students.distill.logit
     return {
-        "learning_rate": train.learning_rate,
-        "weight_decay": train.weight_decay,
+        **train.rates,
         "logit_weight": logit.weight if arm == "distilled" else 0.0,
         "temperature": logit.temperature if arm == "distilled" else 1.0,
     }

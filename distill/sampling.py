@@ -14,11 +14,16 @@ FILL = -1
 """Stands where a member has fewer rows than the batch has places."""
 
 
+def pass_steps(rows: int, batch: int, least: int) -> int:
+    """Steps of a pass over so many rows: as many as batches, and at least `least`, as far as there are rows."""
+    return max(-(-rows // batch), min(rows, least))
+
+
 class Shuffled:
     """Every member's own rows, pass after pass, each pass in a new order drawn from the member's seed.
 
-    A pass of n rows takes ceil(n / batch) steps of nearly equal size, so that no pass ends on a step of three rows; and
-    at least `least` of them, as far as there are rows, since a small vertical would otherwise hardly move.
+    The steps of a pass are of nearly equal size, so that none ends on a step of three rows; and there are at least
+    `least` of them, as far as there are rows, since a small vertical would otherwise hardly move.
     Members stand in order of their steps, longest first, so that those that are done are a suffix of the stack.
 
     Args:
@@ -36,7 +41,7 @@ class Shuffled:
         self.seeds = seeds
         self.batch = batch
         self._sizes = torch.tensor([len(own) for own in rows])
-        self.pass_steps = (-(-self._sizes // batch)).maximum(self._sizes.clamp_max(least))
+        self.pass_steps = torch.tensor([pass_steps(len(own), batch, least) for own in rows])
         self.steps = self.pass_steps * torch.tensor(epochs)
         if (self.steps.diff() > 0).any():
             raise ValueError("members must stand in order of their steps, longest first")

@@ -18,6 +18,7 @@ from distill.learner import Learner, Pace, train
 from distill.metrics import normalized_entropy
 from distill.objective import Objective
 from distill.ranker import Ranker
+from distill.optimizer import Rates
 from distill.recipe.sections import CrossFit, TrainedTeacher
 from distill.sampling import Shuffled, in_time
 from distill.types import Prediction
@@ -157,11 +158,11 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
 def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
     settings, schema = lesson.teacher.train, lesson.view.schema(None)
     pace = Pace(
-        learning_rate=torch.full((len(seeds),), settings.learning_rate),
-        weight_decay=torch.full((len(seeds),), settings.weight_decay),
+        rates=Rates.of([settings.rates] * len(seeds)),
         steps=torch.tensor(steps),
         seeds=tuple(seeds),
         schedule=settings.schedule,
+        tables=settings.rule(schema, settings.batch),
     )
     return Learner(lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds)), Objective(), pace)
 

@@ -68,6 +68,16 @@ class FeatureSchema:
     sequences: tuple[SequenceField, ...] = ()
     vectors: dict[str, int] | None = None
 
+    @property
+    def height(self) -> int:
+        """Rows of all tables together."""
+        return sum(self.tables.values())
+
+    @property
+    def reads(self) -> int:
+        """Ids of one impression, those of its histories counted at full length."""
+        return len(self.categorical) + sum(field.length * len(field.tables) for field in self.sequences)
+
 
 class Features(NamedTuple):
     """What a ranker may see of its impressions. Neither labels nor knowledge are in here, so it cannot peek.

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from distill.layers import MLP, Cross, FieldEmbedding
+from distill.layers import MLP, Cross, FieldEmbedding, Linear
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction, Settings
 
@@ -33,7 +33,7 @@ class DCNv2(Ranker):
         self.embedding = FieldEmbedding(schema, config.embedding)
         self.cross = Cross(self.embedding.width, config.cross_layers)
         self.mlp = MLP(self.embedding.width, config.hidden, config.dropout)
-        self.head = nn.Linear(self.cross.width + self.mlp.width, len(schema.tasks))
+        self.head = Linear(self.cross.width + self.mlp.width, len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:

@@ -6,7 +6,7 @@ Covington, Adams and Sargin, Deep Neural Networks for YouTube Recommendations, R
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from distill.layers import MLP, FieldEmbedding
+from distill.layers import MLP, FieldEmbedding, Linear
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction, Settings
 
@@ -28,9 +28,10 @@ class DNN(Ranker):
         super().__init__()
         self.embedding = FieldEmbedding(schema, config.embedding)
         self.mlp = MLP(self.embedding.width, config.hidden, config.dropout)
-        self.head = nn.Linear(self.mlp.width, len(schema.tasks))
+        self.head = Linear(self.mlp.width, len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:
-        representation = self.mlp(self.embedding(features))
+        fields, numbers = self.embedding.vectors(features)
+        representation = self.mlp(fields.flatten(-2), numbers)
         return Prediction(self.head(representation), representation)

@@ -1,15 +1,24 @@
 """Dropout whose mask is a function of seed and step, so that it never depends on where a ranker is trained."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+from distill.layers.stacking import members_first
+
+LEVELS = 1 << 16
+"""Values of a lane."""
+LANES = 4
+"""Lanes of 16 bits in a number of 64."""
 
 
 class Dropout(nn.Module):
     """Sets units to zero at random while training, and scales up the rest.
 
     Which ones is a hash of the `clock`, the layer's salt, the row's position in the batch and the unit, and of nothing
-    else: not of the device's generator, nor of which other rankers are trained beside this one.
+    else: not of the device's generator, nor of which other rankers are trained beside this one. The rate is a buffer,
+    so that rankers with different rates can be one stack.
 
     Args:
         rate: share of the units that are dropped, in [0, 1); kept to the nearest 65536th.
@@ -18,33 +27,59 @@ class Dropout(nn.Module):
 
     clock: Int[Tensor, "2"]
     """Seed of the ranker and number of the step; whoever trains it sets it before each step."""
+    threshold: Int[Tensor, ""]
+    """Lanes below it are dropped."""
 
     def __init__(self, rate: float, salt: int) -> None:
         super().__init__()
-        self.threshold = min(round(rate * LEVELS), LEVELS - 1)
         self.salt = salt
         self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("threshold", torch.tensor(min(round(rate * LEVELS), LEVELS - 1)), persistent=False)
 
     def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        if not self.training or self.threshold == 0:
-            return inputs
-        scale = LEVELS / (LEVELS - self.threshold)
-        return inputs * (self._kept(*inputs.shape).to(inputs.dtype) * scale)
-
-    def _kept(self, rows: int, width: int) -> Bool[Tensor, "rows width"]:
-        seed, step = self.clock.unbind()
-        row = torch.arange(rows, device=seed.device).unsqueeze(-1)
-        word = torch.arange(-(-width // LANES), device=seed.device)
-        key = _mix(_mix(_mix(seed) + step) + self.salt)
-        # Each number of 64 bits decides on four units: hashing is what dropout costs.
-        lanes = _mix(_mix(key + row) + word).view(torch.int16)[..., :width]
-        return lanes >= self.threshold - LEVELS // 2
+        return Drop.apply(inputs, self.clock, self.threshold, self.salt) if self.training else inputs
 
 
-LEVELS = 1 << 16
-"""Values of a lane."""
-LANES = 4
-"""Lanes of 16 bits in a number of 64."""
+class Drop(torch.autograd.Function):
+    """Units times what is left of them: 0, or the inverse of the share that is kept."""
+
+    @staticmethod
+    def forward(inputs: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
+        return inputs.view_as(inputs) if _idle(threshold) else inputs * _left(inputs, clock, threshold, salt)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple, output: Tensor) -> None:
+        _, clock, threshold, ctx.salt = inputs
+        ctx.save_for_backward(clock, threshold)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        clock, threshold = ctx.saved_tensors
+        if not _idle(threshold):
+            gradient = gradient * _left(gradient, clock, threshold, ctx.salt)
+        return gradient, None, None, None
+
+    @staticmethod
+    def vmap(info: object, in_dims: tuple, *arguments: Tensor | int) -> tuple[Tensor, int]:
+        *tensors, salt = arguments
+        return Drop.apply(*members_first(info.batch_size, in_dims[:3], tensors), salt), 0
+
+
+def _idle(threshold: Tensor) -> bool:
+    return not threshold.any()
+
+
+def _left(units: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
+    """What each unit is multiplied by, `[*members, rows, width]`."""
+    rows, width = units.shape[-2:]
+    seed, step = clock.unbind(-1)
+    key = _mix(_mix(_mix(seed) + step) + salt)[..., None, None]
+    row = torch.arange(rows, device=key.device).unsqueeze(-1)
+    word = torch.arange(-(-width // LANES), device=key.device)
+    # Each number of 64 bits decides on four units: hashing is what dropout costs.
+    lanes = _mix(_mix(key + row) + word).view(torch.int16)[..., :width]
+    cut = threshold[..., None, None]
+    return (lanes >= cut - LEVELS // 2).to(units.dtype) * (LEVELS / (LEVELS - cut).to(units.dtype))
 
 
 def _mix(value: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:

@@ -33,12 +33,19 @@ class Embedded(NamedTuple):
 class FieldEmbedding(nn.Module):
     """Looks up every id of an impression in one tall table, in which the tables of the schema lie end to end.
 
-    Called, it gives one flat vector a row: categorical features, pooled sequences, numbers. A ranker that reads
-    histories itself asks for `embed` instead.
+    Called, it gives one flat vector a row: categorical features, pooled sequences, numbers. A ranker that can take them
+    apart asks for `vectors`, which saves the copy that joins them; one that reads histories itself, for `embed`.
 
     Args:
         schema: what the ranker sees.
         width: numbers of one embedding.
+
+    Attributes:
+        fields: number of the vectors of a row: categorical features, then each column of each sequence.
+        numbers: number of the numbers of a row: numeric columns, then fixed vectors.
+        width: numbers of the flat vector.
+        sparse: whether the table's gradient is a sparse tensor of the rows that were read; for optimizers that can
+            take it. Off by default, as for `torch.nn.Embedding`.
     """
 
     offset: Int[Tensor, " columns"]
@@ -46,10 +53,13 @@ class FieldEmbedding(nn.Module):
 
     def __init__(self, schema: FeatureSchema, width: int) -> None:
         super().__init__()
+        self.sparse = False
         self.sequences = schema.sequences
-        self.vectors = tuple(schema.vectors or ())
+        self.named_vectors = tuple(schema.vectors or ())
         columns = [*schema.categorical, *(table for field in schema.sequences for table in field.tables)]
-        self.width = width * len(columns) + len(schema.numeric) + sum((schema.vectors or {}).values())
+        self.fields = len(columns)
+        self.numbers = len(schema.numeric) + sum((schema.vectors or {}).values())
+        self.width = width * self.fields + self.numbers
         start = dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0), strict=False))
         self.register_buffer("offset", torch.tensor([start[name] for name in columns]).long())
         self.weight = nn.Parameter(torch.randn(sum(schema.tables.values()), width) * INITIAL_SPREAD)
@@ -57,23 +67,36 @@ class FieldEmbedding(nn.Module):
     def embed(self, features: Features) -> Embedded:
         """Every feature as vectors, steps of a history one by one."""
         raw = [features.categorical, *(features.sequences[field.name] for field in self.sequences)]
-        offsets = self.offset.split([ids.shape[-1] for ids in raw])
+        first, *rest = self.offset.split([ids.shape[-1] for ids in raw])
         # PAD reads whichever row comes to lie there; `present` keeps it out of everything.
-        rows = [(ids + first).clamp(min=0) for ids, first in zip(raw, offsets, strict=True)]
-        fields, *steps = lookup(self.weight, *rows)
+        steps = [(ids + start).clamp(min=0) for ids, start in zip(raw[1:], rest, strict=True)]
+        fields, *read = lookup(self.weight, raw[0] + first, *steps, sparse=self.sparse)
         names = [field.name for field in self.sequences]
-        numbers = [features.numeric, *(features.vectors[name] for name in self.vectors)]
+        numbers = [features.numeric, *(features.vectors[name] for name in self.named_vectors)]
         return Embedded(
             fields=fields,
-            steps={name: step.flatten(-2) for name, step in zip(names, steps, strict=True)},
+            steps={name: step.flatten(-2) for name, step in zip(names, read, strict=True)},
             present={name: ids[..., 0] != PAD for name, ids in zip(names, raw[1:], strict=True)},
-            numbers=torch.cat(numbers, -1).to(self.weight.dtype),
+            numbers=(torch.cat(numbers, -1) if len(numbers) > 1 else numbers[0]).to(self.weight.dtype),
         )
 
-    def flat(self, embedded: Embedded) -> Float[Tensor, "rows {self.width}"]:
-        """One vector a row; sequences are pooled, and an empty one is zero."""
+    def pooled(self, embedded: Embedded) -> Float[Tensor, "rows {self.fields} width"]:
+        """One vector for each categorical feature and each column of a sequence; an empty sequence is zero."""
+        if not self.sequences:
+            return embedded.fields
         pooled = [pool(field, embedded.steps[field.name], embedded.present[field.name]) for field in self.sequences]
-        return torch.cat([embedded.fields.flatten(-2), *pooled, embedded.numbers], -1)
+        return torch.cat([embedded.fields.flatten(-2), *pooled], -1).unflatten(-1, (self.fields, -1))
+
+    def vectors(
+        self, features: Features
+    ) -> tuple[Float[Tensor, "rows {self.fields} width"], Float[Tensor, "rows {self.numbers}"]]:
+        """The vectors of every row, and its numbers."""
+        embedded = self.embed(features)
+        return self.pooled(embedded), embedded.numbers
+
+    def flat(self, embedded: Embedded) -> Float[Tensor, "rows {self.width}"]:
+        """One vector a row."""
+        return torch.cat([self.pooled(embedded).flatten(-2), embedded.numbers], -1)
 
     def forward(self, features: Features) -> Float[Tensor, "rows {self.width}"]:
         return self.flat(self.embed(features))

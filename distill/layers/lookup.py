@@ -5,52 +5,97 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from distill.layers.stacking import members_first
+
 
 class Lookup(torch.autograd.Function):
     """`table[ids]` for several tensors of ids, with one gradient of the table for all of them.
 
     Why not `nn.functional.embedding`: its backward is several times slower on a CPU than `index_add_`, and each
-    of several reads would fill, and then add up, a gradient of the whole table. Mapped over members, the tables
-    are laid end to end and read once.
+    of several reads would fill, and then add up, a gradient of the whole table. On a CPU the members' tables are read
+    one after another: a single one fits the processor's cache, a stack of them does not.
     """
 
     @staticmethod
-    def forward(table: Tensor, *ids: Tensor) -> tuple[Tensor, ...]:
-        return tuple(table.index_select(0, index.flatten()).unflatten(0, index.shape) for index in ids)
+    def forward(table: Tensor, sparse: bool, *ids: Tensor) -> tuple[Tensor, ...]:
+        members, width = table.shape[:-2], table.shape[-1]
+        return tuple(_read(_stacked(table), _flat(index, members)).view(*index.shape, width) for index in ids)
 
     @staticmethod
-    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        table, *ids = inputs
+    def setup_context(ctx: FunctionCtx, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+        table, ctx.sparse, *ids = inputs
         ctx.save_for_backward(*ids)
-        ctx.table_shape = table.shape
+        ctx.table = table.shape
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        ids = ctx.saved_tensors
-        read = [pair for pair in zip(ids, gradients, strict=True) if pair[1] is not None]
-        table = read[0][1].new_zeros(ctx.table_shape) if read else None
-        for index, gradient in read:
-            table.index_add_(0, index.flatten(), gradient.flatten(0, -2))
-        return table, *[None] * len(ids)
+        members, width = ctx.table[:-2], ctx.table[-1]
+        reads = [
+            (_flat(ids, members), gradient.reshape(members.numel(), ids.shape[len(members) :].numel(), width))
+            for ids, gradient in zip(ctx.saved_tensors, gradients, strict=True)
+            if gradient is not None
+        ]
+        if not reads:
+            return None, None, *[None] * len(ctx.saved_tensors)
+        ids, gradient = (parts[0] if len(parts) == 1 else torch.cat(parts, 1) for parts in zip(*reads, strict=True))
+        table = _sparse(ctx.table, ids, gradient) if ctx.sparse else _dense(ctx.table, ids, gradient)
+        return table, None, *[None] * len(ctx.saved_tensors)
 
     @staticmethod
-    def vmap(info: object, in_dims: tuple[int | None, ...], table: Tensor, *ids: Tensor) -> tuple:
-        table_dim, *id_dims = in_dims
-        ids = [_first(index, dim, info.batch_size) for index, dim in zip(ids, id_dims, strict=True)]
-        if table_dim is not None:
-            table = table.movedim(table_dim, 0)
-            start = torch.arange(info.batch_size, device=table.device) * table.shape[1]
-            ids = [index + start.view(-1, *[1] * (index.dim() - 1)) for index in ids]
-            table = table.flatten(0, 1)
-        return Lookup.apply(table, *ids), (0,) * len(ids)
+    def vmap(info: object, in_dims: tuple, table: Tensor, sparse: bool, *ids: Tensor) -> tuple:
+        table, *ids = members_first(info.batch_size, (in_dims[0], *in_dims[2:]), (table, *ids))
+        return Lookup.apply(table, sparse, *ids), (0,) * len(ids)
 
 
-def _first(index: Tensor, dim: int | None, members: int) -> Tensor:
-    """`index` with the members axis in front; ids that all members share are repeated."""
-    return index.expand(members, *index.shape) if dim is None else index.movedim(dim, 0)
+def lookup(table: Float[Tensor, "height width"], *ids: Int[Tensor, "..."], sparse: bool = False) -> tuple[Tensor, ...]:
+    """Rows of `table`, one tensor for each tensor of ids, with the width behind its axes.
+
+    Args:
+        table: what is read.
+        ids: row numbers.
+        sparse: whether the gradient of the table is a sparse tensor of the rows that were read, uncoalesced. Stacked
+            over members its entries stand member by member, equally many for each.
+    """
+    return Lookup.apply(table, sparse, *ids)
 
 
-def lookup(table: Float[Tensor, "height width"], *ids: Int[Tensor, "..."]) -> tuple[Tensor, ...]:
-    """Rows of `table`, one tensor for each tensor of ids, with the width behind its axes."""
-    return Lookup.apply(table, *ids)
+def _stacked(table: Tensor) -> Tensor:
+    return table if table.dim() == 3 else table[None]
+
+
+def _flat(ids: Tensor, members: torch.Size) -> Tensor:
+    """Row numbers `[members, reads]`; one member where there is no members axis."""
+    return ids.reshape(members.numel(), ids.shape[len(members) :].numel())
+
+
+def _read(stack: Tensor, ids: Tensor) -> Tensor:
+    if stack.device.type != "cpu":
+        return stack.flatten(0, 1).index_select(0, _placed(ids, stack.shape[1]).flatten())
+    rows = stack.new_empty(*ids.shape, stack.shape[-1])
+    for table, numbers, out in zip(stack.unbind(), ids.unbind(), rows.unbind(), strict=True):
+        torch.index_select(table, 0, numbers, out=out)
+    return rows
+
+
+def _dense(shape: torch.Size, ids: Tensor, gradient: Tensor) -> Tensor:
+    table = gradient.new_zeros(shape)
+    if table.device.type != "cpu":
+        table.view(-1, shape[-1]).index_add_(0, _placed(ids, shape[-2]).flatten(), gradient.flatten(0, 1))
+        return table
+    for own, numbers, rows in zip(_stacked(table).unbind(), ids.unbind(), gradient.unbind(), strict=True):
+        own.index_add_(0, numbers, rows)
+    return table
+
+
+def _sparse(shape: torch.Size, ids: Tensor, gradient: Tensor) -> Tensor:
+    rows = ids.flatten()
+    if len(shape) == 3:
+        member = torch.arange(shape[0], device=ids.device).repeat_interleave(ids.shape[1])
+        rows = torch.stack([member, rows])
+    return torch.sparse_coo_tensor(rows.view(len(shape) - 1, -1), gradient.flatten(0, 1), shape, check_invariants=False)
+
+
+def _placed(ids: Tensor, height: int) -> Tensor:
+    """Row numbers in a table in which those of the members lie end to end."""
+    return ids + torch.arange(len(ids), device=ids.device)[:, None] * height

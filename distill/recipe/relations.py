@@ -44,6 +44,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _teacher(recipe)
     yield from _named_features(recipe, ("students", "features"), recipe.students.features)
     yield from _logit_channel(recipe)
+    yield from _l2(recipe)
 
 
 def default_score(recipe: Recipe) -> Score | None:
@@ -191,3 +192,13 @@ def _logit_channel(recipe: Recipe) -> Iterator[Finding]:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
         yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+
+
+def _l2(recipe: Recipe) -> Iterator[Finding]:
+    sections = {"students": recipe.students, "teacher": recipe.teacher}
+    for name, section in sections.items():
+        train = getattr(section, "train", None)
+        if train is not None and train.l2 > 0 and train.tables != "adam":
+            path = (name, "train", "l2")
+            what = f"pulls at every embedding, and tables: {train.tables} may step only those that were read."
+            yield Finding(path, what, "Say tables: adam beside it.", (path, (name, "train", "tables")))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from distill.data.settings import DataSettings
+from distill.optimizer import Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.types import FeatureSchema, Settings
 
@@ -28,6 +29,9 @@ class Model(BaseModel):
         return resolve(self.path)(schema, self.config)
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Train(Settings):
     """How long and how fast a ranker learns. AdamW, whose every setting is a number of the member."""
 
@@ -43,6 +47,28 @@ class Train(Settings):
     """How the learning rate goes on: to zero over the member's own steps, or as it is."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    """Shares of the mean gradient and of the mean squared gradient that Adam keeps at each step."""
+    l2: float = Field(default=0.0, ge=0)
+    """Weight of half the squared norm of all embeddings in the loss; needs `tables: adam`."""
+    tables: Literal["auto"] | Tables = "auto"
+    """How embeddings are stepped: all of them, or the rows that were read; `auto` takes the faster kind of Adam, for
+    each student by the height of its tables and the rows it reads in a step."""
+
+    def rule(self, schema: FeatureSchema, rows: int) -> Tables:
+        """How the tables of a ranker are stepped that sees `schema`, and so many rows in a step."""
+        return table_rule(schema.height, rows * schema.reads) if self.tables == "auto" else self.tables
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """What of this may differ between members of one stack."""
+        return {
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "beta1": self.betas[0],
+            "beta2": self.betas[1],
+            "l2": self.l2,
+        }
 
 
 class TeacherTrain(Train):

@@ -1,6 +1,7 @@
 """A fleet gives every member what it would get alone."""
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 import students
 from distill.fleet import Fleet, seeded
 from distill.losses import binary_cross_entropy
-from distill.optimizer import MemberAdam
+from distill.optimizer import MemberAdam, Rates
 from distill.types import Features, FeatureSchema
 
 MEMBERS, ROWS, STEPS = 5, 12, 50
@@ -33,10 +34,10 @@ def labels(step: int, members: int) -> torch.Tensor:
     return torch.rand(MEMBERS, ROWS, 1, generator=torch.Generator().manual_seed(-step - 1)).round().double()[:members]
 
 
-def members_of(name: str, dropout: float = 0.0) -> list[nn.Module]:
+def members_of(name: str, dropout: Sequence[float] = (0.0,) * MEMBERS) -> list[nn.Module]:
     ranker = getattr(students, name)
-    config = ranker.Config(embedding=4, hidden=(8, 6), dropout=dropout)
-    return [module.double() for module in seeded(lambda place: ranker(schema(place), config), list(range(MEMBERS)))]
+    configs = [ranker.Config(embedding=4, hidden=(8, 6), dropout=rate) for rate in dropout]
+    return [module.double() for module in seeded(lambda place: ranker(schema(place), configs[place]), range(MEMBERS))]
 
 
 def one(tree: Features, member: int) -> Features:
@@ -47,21 +48,64 @@ def loss(logit: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     return binary_cross_entropy(logit, label).mean((-2, -1))
 
 
-RATES, DECAYS = torch.tensor([1e-2, 1e-3, 5e-3, 1e-2, 2e-3]), torch.tensor([0.0, 0.1, 0.0, 0.01, 0.0])
+SETTINGS = [
+    {"learning_rate": rate, "weight_decay": decay, "beta1": beta1, "beta2": beta2, "l2": 0.0}
+    for rate, decay, beta1, beta2 in [
+        (1e-2, 0.0, 0.9, 0.999),
+        (1e-3, 0.1, 0.8, 0.999),
+        (5e-3, 0.0, 0.9, 0.99),
+        (1e-2, 0.01, 0.0, 0.999),
+        (2e-3, 0.0, 0.9, 0.999),
+    ]
+]
+DROPOUT = [0.2, 0.0, 0.5, 0.2, 0.1]
 
 
+class Solo:
+    """An ordinary training loop for one ordinary module: torch's AdamW, or a row-wise rule as its paper writes it."""
+
+    def __init__(self, module: nn.Module, settings: dict[str, float], rule: str) -> None:
+        self.module, self.settings, self.rule = module, settings, rule
+        self.table = module.embedding.weight
+        rest = [one for one in module.parameters() if rule == "adam" or one is not self.table]
+        betas = (settings["beta1"], settings["beta2"])
+        self.adam = torch.optim.AdamW(rest, settings["learning_rate"], betas, weight_decay=settings["weight_decay"])
+        self.mean, self.square = torch.zeros_like(self.table), torch.zeros_like(self.table)
+        self.steps = 0
+
+    def step(self, inputs: Features, target: torch.Tensor) -> None:
+        self.module.zero_grad()
+        loss(self.module(inputs).logit, target).backward()
+        self.adam.step()
+        self.steps += 1
+        if self.rule != "adam":
+            read = (inputs.categorical + self.module.embedding.offset).unique()
+            with torch.no_grad():
+                getattr(self, self.rule)(read, self.table.grad[read])
+
+    def rowwise_adam(self, read: torch.Tensor, gradient: torch.Tensor) -> None:
+        rate, decay, beta1, beta2 = list(self.settings.values())[:4]
+        self.mean[read] = beta1 * self.mean[read] + (1 - beta1) * gradient
+        self.square[read] = beta2 * self.square[read] + (1 - beta2) * gradient**2
+        mean = self.mean[read] / (1 - beta1**self.steps)
+        spread = (self.square[read] / (1 - beta2**self.steps)).sqrt() + 1e-8
+        self.table[read] -= rate * (decay * self.table[read] + mean / spread)
+
+    def rowwise_adagrad(self, read: torch.Tensor, gradient: torch.Tensor) -> None:
+        rate, decay = self.settings["learning_rate"], self.settings["weight_decay"]
+        self.square[read] += (gradient**2).mean(-1, keepdim=True)
+        self.table[read] -= rate * (decay * self.table[read] + gradient / (self.square[read].sqrt() + 1e-8))
+
+
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
 @pytest.mark.parametrize("batched", [True, False])
 @pytest.mark.parametrize("name", students.__all__)
-def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool) -> None:
-    """fp64, 50 steps, own learning rate and weight decay, members that leave: weights differ by 1e-12 at most."""
-    modules = members_of(name, dropout=0.2)
-    alone = [copy.deepcopy(module) for module in modules]
-    solo = [
-        torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, eps=1e-8)
-        for module, rate, decay in zip(alone, RATES.tolist(), DECAYS.tolist(), strict=True)
-    ]
+def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool, rule: str) -> None:
+    """fp64, 50 steps, every setting of its own, members that leave: weights differ by 1e-12 at most."""
+    modules = members_of(name, DROPOUT)
+    alone = [Solo(copy.deepcopy(module), *both, rule) for module, both in zip(modules, zip(SETTINGS), strict=True)]
     fleet = Fleet(modules, batched=batched)
-    adam = MemberAdam(fleet.parameters(), RATES, DECAYS)
+    adam = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables(), rule)
     for step in range(STEPS):
         live = MEMBERS if step < 30 else 3
         if live < len(fleet):
@@ -74,14 +118,12 @@ def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool) -> Non
         loss(fleet(inputs).logit, targets).sum().backward()
         adam.step()
         for member in range(live):
-            set_clock(alone[member], clock[member])
-            solo[member].zero_grad()
-            loss(alone[member](one(inputs, member)).logit, targets[member]).backward()
-            solo[member].step()
+            set_clock(alone[member].module, clock[member])
+            alone[member].step(one(inputs, member), targets[member])
     for member in range(3):
         state = fleet.state(member)
-        assert state.keys() == alone[member].state_dict().keys()
-        for key, weight in alone[member].named_parameters():
+        assert state.keys() == alone[member].module.state_dict().keys()
+        for key, weight in alone[member].module.named_parameters():
             assert (state[key] - weight).abs().max() <= 1e-12, key
 
 
@@ -96,7 +138,7 @@ def test_a_member_in_single_precision_reaches_the_same_loss() -> None:
     modules = [module.float() for module in members_of("DCNv2")]
     alone = copy.deepcopy(modules[1])
     fleet = Fleet(modules)
-    adam, solo = MemberAdam(fleet.parameters(), RATES, DECAYS), torch.optim.AdamW(alone.parameters(), 1e-3)
+    adam, solo = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables()), torch.optim.AdamW(alone.parameters(), 1e-3)
     solo.param_groups[0]["weight_decay"] = 0.1
     for step in range(STEPS):
         inputs, targets = features(step, MEMBERS), labels(step, MEMBERS).float()
@@ -118,7 +160,7 @@ def test_a_member_that_turns_nan_changes_no_bit_of_the_others() -> None:
     results = []
     for poison in (False, True):
         fleet = Fleet(members_of("DNN"))
-        adam = MemberAdam(fleet.parameters(), RATES, DECAYS)
+        adam = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables())
         for step in range(10):
             inputs = features(step, MEMBERS)
             if poison and step == 4:

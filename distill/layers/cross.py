@@ -1,0 +1,69 @@
+"""Cross: explicit products of features."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+from distill.layers.stacking import affine, members_first
+
+
+class Crossing(torch.autograd.Function):
+    """All layers of a cross network at once: what meets x_0 in every layer is then added up in place."""
+
+    @staticmethod
+    def forward(inputs: Tensor, *layers: Tensor) -> tuple[Tensor, ...]:
+        states, products = [inputs], []
+        for weight, bias in _pairs(layers):
+            products.append(affine(bias.unsqueeze(-2), states[-1], weight.mT))
+            states.append(torch.addcmul(states[-1], inputs, products[-1]))
+        return states[-1], *states[1:-1], *products
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs, *output[1:])
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        count = len(ctx.needs_input_grad) // 2
+        inputs, *rest = ctx.saved_tensors
+        layers, states, products = rest[: 2 * count], [inputs, *rest[2 * count : -count]], rest[-count:]
+        direct, into = torch.zeros_like(inputs), []
+        for (weight, _), state, product in reversed(list(zip(_pairs(layers), states, products, strict=True))):
+            direct.addcmul_(gradient, product)
+            own = gradient * inputs
+            into = [own.mT @ state, own.sum(-2), *into]
+            gradient = affine(gradient, own, weight)
+        return direct.add_(gradient), *into
+
+    @staticmethod
+    def vmap(info: object, in_dims: tuple, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        outputs = Crossing.apply(*members_first(info.batch_size, in_dims, tensors))
+        return outputs, (0,) * len(outputs)
+
+
+def _pairs(layers: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(layers[::2], layers[1::2], strict=True))
+
+
+class Cross(nn.Module):
+    """Cross layers with full matrices: x_{l+1} = x_0 * (W x_l + b) + x_l, elementwise.
+
+    Wang et al., DCN V2: Improved Deep & Cross Network, WWW 2021, equation 2.
+
+    Args:
+        inputs: width of what comes in, and of what goes out.
+        layers: number of layers; each adds one degree of interaction.
+    """
+
+    def __init__(self, inputs: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(inputs, inputs) for _ in range(layers))
+        self.width = inputs
+
+    def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+        crossed, *_ = Crossing.apply(inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias)))
+        return crossed

@@ -1,0 +1,34 @@
+"""MLP: linear layers with ReLU and dropout."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from distill.layers.dropout import Dropout
+from distill.layers.linear import Linear
+
+
+class MLP(nn.Module):
+    """Linear layers, each followed by a ReLU and dropout.
+
+    Args:
+        inputs: width of what comes in, all pieces together.
+        hidden: width of each layer.
+        dropout: share of the units dropped after each layer.
+        salt: tells apart the dropout of several MLPs in one ranker.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], dropout: float = 0.0, salt: int = 0) -> None:
+        super().__init__()
+        widths = [inputs, *hidden]
+        self.layers = nn.ModuleList(Linear(*pair, relu=True) for pair in pairwise(widths))
+        self.dropouts = nn.ModuleList(Dropout(dropout, salt * 1000 + layer) for layer in range(len(hidden)))
+        self.width = widths[-1]
+
+    def forward(self, *pieces: Float[Tensor, "rows _"]) -> Float[Tensor, "rows {self.width}"]:
+        for layer, dropout in zip(self.layers, self.dropouts, strict=True):
+            pieces = (dropout(layer(*pieces)),)
+        (outputs,) = pieces
+        return outputs

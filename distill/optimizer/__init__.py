@@ -1,0 +1,7 @@
+"""The optimizer of a stack of members: each one stepped as if alone, tables by the rows that were read."""
+
+from distill.optimizer.adam import MemberAdam
+from distill.optimizer.rates import Rates
+from distill.optimizer.tables import Tables, table_rule
+
+__all__ = ["MemberAdam", "Rates", "Tables", "table_rule"]

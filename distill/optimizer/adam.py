@@ -1,0 +1,111 @@
+"""MemberAdam: Adam over a stack, with settings of its own for each member."""
+
+from collections.abc import Callable, Collection, Iterable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from distill.optimizer.fused import adam
+from distill.optimizer.rates import Rates, Step
+from distill.optimizer.tables import RULES, Tables
+
+
+class MemberAdam(torch.optim.Optimizer):
+    """AdamW on parameters with a leading members axis; every setting is a number of the member.
+
+    Members are stepped one after another, each on its slices of the stack: a member's update is the one it would get
+    alone, and its tensors stay in the processor's cache meanwhile. A member that is not `live` is left exactly as it is.
+
+    Args:
+        parameters: stacked parameters, `[members, ...]` each.
+        rates: learning rates and the like.
+        tables: those of the parameters whose gradient is a sparse tensor of the rows that were read.
+        rule: how tables are stepped.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], rates: Rates, tables: Collection[nn.Parameter] = (), rule: Tables = "adam"
+    ) -> None:
+        super().__init__(parameters, {})
+        self.rates = rates
+        self.live: list[bool] = [True] * len(rates.learning_rate)
+        self.scale: list[float] = [1.0] * len(rates.learning_rate)
+        self.steps = torch.zeros(len(rates.learning_rate), dtype=torch.int64)
+        every = [parameter for group in self.param_groups for parameter in group["params"]]
+        read = {id(table) for table in tables}
+        self._dense = [parameter for parameter in every if id(parameter) not in read]
+        self._tables = {parameter: RULES[rule](parameter.data) for parameter in every if id(parameter) in read}
+        for parameter in self._dense:
+            self.state[parameter] = {"mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+        for parameter, table in self._tables.items():
+            self.state[parameter] = table.state
+        self._cut()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """One step of every live member."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
+        reads = [_reads(table.grad) for table in self._tables]
+        for member, alive in enumerate(self.live):
+            if alive:
+                step = self._settings(member)
+                if gradients:
+                    adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
+                for rule, own, (ids, rows) in zip(self._tables.values(), self._own_tables[member], reads, strict=True):
+                    rule.step(*own, ids[member], rows[member], step)
+        return loss
+
+    def narrow(self, members: int) -> None:
+        """Forgets all but the first `members`; the fleet's own `narrow` must have gone before."""
+        for state in self.state.values():
+            for name, tensor in state.items():
+                state[name] = tensor[:members]
+        self.steps, self.live = self.steps[:members], self.live[:members]
+        self._cut()
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """The tensors that the next step depends on, by name; copying into them resumes."""
+        every = enumerate([*self._dense, *self._tables])
+        return {f"{name}/{place}": self.state[one][name] for place, one in every for name in self.state[one]} | {
+            "steps": self.steps
+        }
+
+    def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
+        """Never steps a member again that is not healthy."""
+        self.live = [live and ok for live, ok in zip(self.live, healthy.tolist(), strict=True)]
+
+    def _settings(self, member: int) -> Step:
+        self.steps[member] += 1
+        rate, *rest = (setting[member] for setting in self.rates)
+        return Step(rate * self.scale[member], *rest, number=int(self.steps[member]))
+
+    def _cut(self) -> None:
+        """Cuts each member's slices out of every tensor. Once a stack: a view costs as much as a small kernel."""
+        members = range(len(self.steps))
+        dense = [(one.data, *self.state[one].values()) for one in self._dense]
+        self._own = [[[tensors[kind][member] for tensors in dense] for kind in range(3)] for member in members]
+        self._own_tables = [
+            [(table.data[member], {name: tensor[member] for name, tensor in self.state[table].items()}) for table in self._tables]
+            for member in members
+        ]
+
+
+def _reads(gradient: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """What each member read, `[reads]`, and the gradients of it, `[reads, width]`, from the gradient of a stack."""
+    member, ids = gradient._indices()
+    rows, members = gradient._values(), gradient.shape[0]
+    if members > 1 and not _in_order(member, members):  # Several reads of one table come one after another.
+        order = member.argsort(stable=True)
+        ids, rows = ids[order], rows[order]
+    return ids.view(members, -1).unbind(), rows.view(members, -1, rows.shape[-1]).unbind()
+
+
+def _in_order(member: Int[Tensor, " reads"], members: int) -> bool:
+    """Whether the members' reads, equally many each, stand one member after the other."""
+    first_and_last = member.view(members, -1)[:, [0, -1]]
+    return bool((first_and_last == torch.arange(members, device=member.device)[:, None]).all())
