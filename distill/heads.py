@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from distill.layers import Linear
 from distill.types import Prediction
 
 
@@ -16,7 +17,7 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, width: int, tasks: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, tasks)
+        self.linear = Linear(width, tasks)
 
     def forward(self, served: Prediction) -> Prediction:
         """What the teacher marks: another logit `[rows, tasks]` on the same representation."""

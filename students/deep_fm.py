@@ -12,13 +12,13 @@ from distill.types import Features, FeatureSchema, Prediction, Settings
 
 
 class DeepFM(Ranker):
-    """Pairs of features by their product, everything else by a perceptron; of several tasks, all share the pairs."""
+    """Single features by a weight, pairs by a product, all else by a perceptron; tasks share the first two."""
 
     class Config(Settings):
         """What a recipe may set of a DeepFM."""
 
         embedding: int = Field(default=8, ge=1)
-        """Width of one embedding, without its first-order weight."""
+        """Width of one embedding."""
         hidden: tuple[PositiveInt, ...] = Field(default=(64, 32), min_length=1)
         """Width of each hidden layer; the last one is the representation."""
         dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -27,14 +27,20 @@ class DeepFM(Ranker):
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
         first, *rest = config.hidden
-        self.embedding = FieldEmbedding(schema, config.embedding + 1)
-        self.machine = FactorizationMachine(self.embedding.fields, config.embedding, self.embedding.numbers, first)
-        self.dropout = Dropout(config.dropout, salt=1)
+        self.first_order = FieldEmbedding(schema, 1)
+        nn.init.zeros_(self.first_order.weight)
+        self.linear = Linear(self.first_order.numbers, 1)
+        self.embedding = FieldEmbedding(schema, config.embedding)
+        self.pairs = FactorizationMachine(self.embedding.fields, config.embedding, self.embedding.numbers, first)
+        self.dropout = Dropout(config.dropout, salt=1000)
         self.mlp = MLP(first, rest, config.dropout)
         self.head = Linear(self.mlp.width, len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:
-        layer, pairs = self.machine(*self.embedding.vectors(features))
+        weights, numbers = self.first_order.vectors(features)
+        fields, _ = self.embedding.vectors(features)
+        layer, pairs = self.pairs(fields, numbers)
         representation = self.mlp(self.dropout(layer))
-        return Prediction(self.head(representation) + pairs, representation)
+        single = weights.sum(-2) + self.linear(numbers)
+        return Prediction(self.head(representation) + pairs + single, representation)

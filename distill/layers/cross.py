@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import affine, members_first
+from distill.layers.stacking import StackedFunction, affine
 
 
-class Crossing(torch.autograd.Function):
+class Crossing(StackedFunction):
     """All layers of a cross network at once: what meets x_0 in every layer is then added up in place."""
 
     @staticmethod
@@ -38,11 +38,6 @@ class Crossing(torch.autograd.Function):
             into = [own.mT @ state, own.sum(-2), *into]
             gradient = affine(gradient, own, weight)
         return direct.add_(gradient), *into
-
-    @staticmethod
-    def vmap(info: object, in_dims: tuple, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        outputs = Crossing.apply(*members_first(info.batch_size, in_dims, tensors))
-        return outputs, (0,) * len(outputs)
 
 
 def _pairs(layers: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import members_first
+from distill.layers.stacking import StackedFunction
 
 LEVELS = 1 << 16
 """Values of a lane."""
@@ -40,7 +40,7 @@ class Dropout(nn.Module):
         return Drop.apply(inputs, self.clock, self.threshold, self.salt) if self.training else inputs
 
 
-class Drop(torch.autograd.Function):
+class Drop(StackedFunction):
     """Units times what is left of them: 0, or the inverse of the share that is kept."""
 
     @staticmethod
@@ -58,11 +58,6 @@ class Drop(torch.autograd.Function):
         if not _idle(threshold):
             gradient = gradient * _left(gradient, clock, threshold, ctx.salt)
         return gradient, None, None, None
-
-    @staticmethod
-    def vmap(info: object, in_dims: tuple, *arguments: Tensor | int) -> tuple[Tensor, int]:
-        *tensors, salt = arguments
-        return Drop.apply(*members_first(info.batch_size, in_dims[:3], tensors), salt), 0
 
 
 def _idle(threshold: Tensor) -> bool:

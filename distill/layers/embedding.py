@@ -67,9 +67,9 @@ class FieldEmbedding(nn.Module):
     def embed(self, features: Features) -> Embedded:
         """Every feature as vectors, steps of a history one by one."""
         raw = [features.categorical, *(features.sequences[field.name] for field in self.sequences)]
-        first, *rest = self.offset.split([ids.shape[-1] for ids in raw])
+        first, *rest = self.offset.unsqueeze(-2).split([ids.shape[-1] for ids in raw], -1)
         # PAD reads whichever row comes to lie there; `present` keeps it out of everything.
-        steps = [(ids + start).clamp(min=0) for ids, start in zip(raw[1:], rest, strict=True)]
+        steps = [(ids + start.unsqueeze(-2)).clamp(min=0) for ids, start in zip(raw[1:], rest, strict=True)]
         fields, *read = lookup(self.weight, raw[0] + first, *steps, sparse=self.sparse)
         names = [field.name for field in self.sequences]
         numbers = [features.numeric, *(features.vectors[name] for name in self.named_vectors)]

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import affine, members_first
+from distill.layers.stacking import StackedFunction, affine, affine_
 
 
-class Affine(torch.autograd.Function):
+class Affine(StackedFunction):
     """`relu(inputs @ weight.T + bias)`, or the same without the ReLU, with inputs given in pieces.
 
     What makes it faster than its parts: the bias is added by the matrix product, the ReLU works in place and needs no
@@ -19,9 +19,10 @@ class Affine(torch.autograd.Function):
 
     @staticmethod
     def forward(relu: bool, weight: Tensor, bias: Tensor, *pieces: Tensor) -> Tensor:
-        total = bias.unsqueeze(-2)
-        for piece, columns in zip(pieces, _columns(weight, pieces), strict=True):
-            total = affine(total, piece, columns.mT)
+        first, *rest = zip(pieces, _columns(weight, pieces), strict=True)
+        total = affine(bias.unsqueeze(-2), first[0], first[1].mT)
+        for piece, columns in rest:
+            affine_(total, piece, columns.mT)
         return total.relu_() if relu else total
 
     @staticmethod
@@ -38,10 +39,6 @@ class Affine(torch.autograd.Function):
         inputs = [gradient @ matrix if needed else None for matrix, needed in columns]
         weights = [gradient.mT @ piece for piece in pieces]
         return None, weights[0] if len(pieces) == 1 else torch.cat(weights, -1), gradient.sum(-2), *inputs
-
-    @staticmethod
-    def vmap(info: object, in_dims: tuple, relu: bool, *tensors: Tensor) -> tuple[Tensor, int]:
-        return Affine.apply(relu, *members_first(info.batch_size, in_dims[1:], tensors)), 0
 
 
 def _columns(weight: Tensor, pieces: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -5,10 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import members_first
+from distill.layers.stacking import StackedFunction
 
 
-class Lookup(torch.autograd.Function):
+class Lookup(StackedFunction):
     """`table[ids]` for several tensors of ids, with one gradient of the table for all of them.
 
     Why not `nn.functional.embedding`: its backward is several times slower on a CPU than `index_add_`, and each
@@ -42,11 +42,6 @@ class Lookup(torch.autograd.Function):
         table = _sparse(ctx.table, ids, gradient) if ctx.sparse else _dense(ctx.table, ids, gradient)
         return table, None, *[None] * len(ctx.saved_tensors)
 
-    @staticmethod
-    def vmap(info: object, in_dims: tuple, table: Tensor, sparse: bool, *ids: Tensor) -> tuple:
-        table, *ids = members_first(info.batch_size, (in_dims[0], *in_dims[2:]), (table, *ids))
-        return Lookup.apply(table, sparse, *ids), (0,) * len(ids)
-
 
 def lookup(table: Float[Tensor, "height width"], *ids: Int[Tensor, "..."], sparse: bool = False) -> tuple[Tensor, ...]:
     """Rows of `table`, one tensor for each tensor of ids, with the width behind its axes.
@@ -73,7 +68,8 @@ def _read(stack: Tensor, ids: Tensor) -> Tensor:
     if stack.device.type != "cpu":
         return stack.flatten(0, 1).index_select(0, _placed(ids, stack.shape[1]).flatten())
     rows = stack.new_empty(*ids.shape, stack.shape[-1])
-    for table, numbers, out in zip(stack.unbind(), ids.unbind(), rows.unbind(), strict=True):
+    tables, outs = (stack, rows) if stack.shape[-1] > 1 else (stack[..., 0], rows[..., 0])  # numbers go faster
+    for table, numbers, out in zip(tables.unbind(), ids.unbind(), outs.unbind(), strict=True):
         torch.index_select(table, 0, numbers, out=out)
     return rows
 

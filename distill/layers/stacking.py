@@ -1,28 +1,47 @@
-"""What layers have in common that run for one ranker and, mapped over members, for a stack of them."""
+"""What the shared layers have in common: one function for one ranker and for a stack of them."""
 
-from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 
-def members_first(members: int, dims: Sequence[int | None], tensors: Sequence[Tensor | None]) -> Iterator[Tensor | None]:
-    """The tensors of a mapped call with their members axis in front.
+class StackedFunction(Function):
+    """An autograd function that takes tensors with or without a members axis in front, all of them alike.
 
-    Args:
-        members: size of that axis.
-        dims: where each tensor has it; None for what all members share, which is repeated without a copy.
-        tensors: as the rule of an autograd function gets them; what is not there stays None.
+    That is its rule under `vmap`: the axis comes to the front, and the function itself does the rest.
     """
-    for tensor, dim in zip(tensors, dims, strict=True):
-        if tensor is None:
-            yield None
-        elif dim is None:
-            yield tensor.expand(members, *tensor.shape)
-        else:
-            yield tensor if dim == 0 else tensor.movedim(dim, 0)
+
+    @classmethod
+    def apply(cls, *arguments: Any) -> Any:
+        """Runs it."""
+        if torch._C._are_functorch_transforms_active():
+            return super().apply(*arguments)
+        # What torch does besides for functions with a context of their own is to look up their signature, each time.
+        return super(Function, cls).apply(*arguments)
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        """Runs it over members; what they all share is repeated without a copy."""
+        pairs = zip(arguments, in_dims, strict=True)
+        outputs = cls.apply(*(_members_first(one, dim, info.batch_size) for one, dim in pairs))
+        return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
+
+
+def _members_first(argument: Any, dim: int | None, members: int) -> Any:
+    if not isinstance(argument, Tensor):
+        return argument
+    if dim is None:
+        return argument.expand(members, *argument.shape)
+    return argument if dim == 0 else argument.movedim(dim, 0)
 
 
 def affine(offset: Tensor, inputs: Tensor, matrix: Tensor) -> Tensor:
     """`offset + inputs @ matrix` in one call, with or without a members axis in front of all three."""
     return torch.addmm(offset, inputs, matrix) if inputs.dim() == 2 else torch.baddbmm(offset, inputs, matrix)
+
+
+def affine_(total: Tensor, inputs: Tensor, matrix: Tensor) -> Tensor:
+    """Adds `inputs @ matrix` to `total` in place."""
+    return total.addmm_(inputs, matrix) if inputs.dim() == 2 else total.baddbmm_(inputs, matrix)

@@ -31,7 +31,7 @@ class MemberAdam(torch.optim.Optimizer):
         self.rates = rates
         self.live: list[bool] = [True] * len(rates.learning_rate)
         self.scale: list[float] = [1.0] * len(rates.learning_rate)
-        self.steps = torch.zeros(len(rates.learning_rate), dtype=torch.int64)
+        self.steps = torch.zeros(len(rates.learning_rate))
         every = [parameter for group in self.param_groups for parameter in group["params"]]
         read = {id(table) for table in tables}
         self._dense = [parameter for parameter in every if id(parameter) not in read]
@@ -49,13 +49,13 @@ class MemberAdam(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.steps += torch.tensor(self.live)
         gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
         reads = [_reads(table.grad) for table in self._tables]
-        for member, alive in enumerate(self.live):
-            if alive:
-                step = self._settings(member)
-                if gradients:
-                    adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
+        for member, (rate, *rest, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
+            if self.live[member]:
+                step = Step(rate * self.scale[member], *rest, number)
+                adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
                 for rule, own, (ids, rows) in zip(self._tables.values(), self._own_tables[member], reads, strict=True):
                     rule.step(*own, ids[member], rows[member], step)
         return loss
@@ -78,11 +78,6 @@ class MemberAdam(torch.optim.Optimizer):
     def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
         """Never steps a member again that is not healthy."""
         self.live = [live and ok for live, ok in zip(self.live, healthy.tolist(), strict=True)]
-
-    def _settings(self, member: int) -> Step:
-        self.steps[member] += 1
-        rate, *rest = (setting[member] for setting in self.rates)
-        return Step(rate * self.scale[member], *rest, number=int(self.steps[member]))
 
     def _cut(self) -> None:
         """Cuts each member's slices out of every tensor. Once a stack: a view costs as much as a small kernel."""

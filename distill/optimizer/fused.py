@@ -32,7 +32,7 @@ def adam(
         means,
         squares,
         [],
-        [torch.tensor(float(step.number))] * len(parameters),
+        [step.number] * len(parameters),
         lr=step.learning_rate,
         beta1=step.beta1,
         beta2=step.beta2,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 
 class Rates(NamedTuple):
     """Settings of the optimizer, one number a member. Python's floats, since torch's kernels take no others.
@@ -35,5 +37,5 @@ class Step(NamedTuple):
     beta1: float
     beta2: float
     l2: float
-    number: int
-    """From 1."""
+    number: Tensor
+    """From 1; a tensor because torch's kernels want one."""

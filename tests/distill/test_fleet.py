@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import students
 from distill.fleet import Fleet, seeded
+from distill.layers import FieldEmbedding
 from distill.losses import binary_cross_entropy
 from distill.optimizer import MemberAdam, Rates
 from distill.types import Features, FeatureSchema
@@ -30,7 +31,7 @@ def features(step: int, members: int) -> Features:
     return Features(vertical, torch.stack(ids, -1)[:members], numbers[:members].double(), {}, {})
 
 
-def labels(step: int, members: int) -> torch.Tensor:
+def labels(step: int, members: int) -> Tensor:
     return torch.rand(MEMBERS, ROWS, 1, generator=torch.Generator().manual_seed(-step - 1)).round().double()[:members]
 
 
@@ -44,7 +45,7 @@ def one(tree: Features, member: int) -> Features:
     return Features(tree.vertical[member], tree.categorical[member], tree.numeric[member], {}, {})
 
 
-def loss(logit: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def loss(logit: Tensor, label: Tensor) -> Tensor:
     return binary_cross_entropy(logit, label).mean((-2, -1))
 
 
@@ -66,35 +67,36 @@ class Solo:
 
     def __init__(self, module: nn.Module, settings: dict[str, float], rule: str) -> None:
         self.module, self.settings, self.rule = module, settings, rule
-        self.table = module.embedding.weight
-        rest = [one for one in module.parameters() if rule == "adam" or one is not self.table]
+        self.tables = [] if rule == "adam" else [one for one in module.modules() if isinstance(one, FieldEmbedding)]
+        own = {id(table.weight) for table in self.tables}
+        rest = [one for one in module.parameters() if id(one) not in own]
         betas = (settings["beta1"], settings["beta2"])
         self.adam = torch.optim.AdamW(rest, settings["learning_rate"], betas, weight_decay=settings["weight_decay"])
-        self.mean, self.square = torch.zeros_like(self.table), torch.zeros_like(self.table)
+        self.moments = [torch.zeros(2, *table.weight.shape).double() for table in self.tables]
         self.steps = 0
 
-    def step(self, inputs: Features, target: torch.Tensor) -> None:
+    def step(self, inputs: Features, target: Tensor) -> None:
         self.module.zero_grad()
         loss(self.module(inputs).logit, target).backward()
         self.adam.step()
         self.steps += 1
-        if self.rule != "adam":
-            read = (inputs.categorical + self.module.embedding.offset).unique()
-            with torch.no_grad():
-                getattr(self, self.rule)(read, self.table.grad[read])
+        with torch.no_grad():
+            for table, moments in zip(self.tables, self.moments, strict=True):
+                read = (inputs.categorical + table.offset).unique()
+                getattr(self, self.rule)(table.weight, moments, read, table.weight.grad[read])
 
-    def rowwise_adam(self, read: torch.Tensor, gradient: torch.Tensor) -> None:
+    def rowwise_adam(self, table: Tensor, moments: Tensor, read: Tensor, gradient: Tensor) -> None:
         rate, decay, beta1, beta2 = list(self.settings.values())[:4]
-        self.mean[read] = beta1 * self.mean[read] + (1 - beta1) * gradient
-        self.square[read] = beta2 * self.square[read] + (1 - beta2) * gradient**2
-        mean = self.mean[read] / (1 - beta1**self.steps)
-        spread = (self.square[read] / (1 - beta2**self.steps)).sqrt() + 1e-8
-        self.table[read] -= rate * (decay * self.table[read] + mean / spread)
+        moments[0, read] = beta1 * moments[0, read] + (1 - beta1) * gradient
+        moments[1, read] = beta2 * moments[1, read] + (1 - beta2) * gradient**2
+        mean = moments[0, read] / (1 - beta1**self.steps)
+        spread = (moments[1, read] / (1 - beta2**self.steps)).sqrt() + 1e-8
+        table[read] -= rate * (decay * table[read] + mean / spread)
 
-    def rowwise_adagrad(self, read: torch.Tensor, gradient: torch.Tensor) -> None:
+    def rowwise_adagrad(self, table: Tensor, moments: Tensor, read: Tensor, gradient: Tensor) -> None:
         rate, decay = self.settings["learning_rate"], self.settings["weight_decay"]
-        self.square[read] += (gradient**2).mean(-1, keepdim=True)
-        self.table[read] -= rate * (decay * self.table[read] + gradient / (self.square[read].sqrt() + 1e-8))
+        moments[0, read] += (gradient**2).mean(-1, keepdim=True)
+        table[read] -= rate * (decay * table[read] + gradient / (moments[0, read].sqrt() + 1e-8))
 
 
 @pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
@@ -127,7 +129,7 @@ def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool, rule: 
             assert (state[key] - weight).abs().max() <= 1e-12, key
 
 
-def set_clock(module: nn.Module, clock: torch.Tensor) -> None:
+def set_clock(module: nn.Module, clock: Tensor) -> None:
     for name, buffer in module.named_buffers():
         if name.rpartition(".")[2] == "clock":
             buffer.copy_(clock)
