@@ -85,7 +85,7 @@ class Fleet(nn.Module):
         return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
 
     def tables(self) -> list[nn.Parameter]:
-        """The stacked tables of the field embeddings, whose gradients hold, from now on, only the rows that were read."""
+        """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read."""
         found = []
         for whole, one in zip(self._whole[0].modules(), self._blueprints[0].modules(), strict=True):
             if isinstance(whole, FieldEmbedding):

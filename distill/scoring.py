@@ -17,8 +17,8 @@ from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manife
 from distill.learner import Learner, Pace, train
 from distill.metrics import normalized_entropy
 from distill.objective import Objective
-from distill.ranker import Ranker
 from distill.optimizer import Rates
+from distill.ranker import Ranker
 from distill.recipe.sections import CrossFit, TrainedTeacher
 from distill.sampling import Shuffled, in_time
 from distill.types import Prediction

@@ -59,6 +59,8 @@ class Cross(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(inputs, inputs) for _ in range(layers))
         self.width = inputs
 
-    def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        crossed, *_ = Crossing.apply(inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias)))
+    def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
+        crossed, *_ = Crossing.apply(
+            inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias))
+        )
         return crossed

@@ -25,9 +25,9 @@ class Dropout(nn.Module):
         salt: tells apart the layers of one ranker.
     """
 
-    clock: Int[Tensor, "2"]
+    clock: Int[Tensor, "*members 2"]
     """Seed of the ranker and number of the step; whoever trains it sets it before each step."""
-    threshold: Int[Tensor, ""]
+    threshold: Int[Tensor, "*members"]
     """Lanes below it are dropped."""
 
     def __init__(self, rate: float, salt: int) -> None:
@@ -36,7 +36,7 @@ class Dropout(nn.Module):
         self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
         self.register_buffer("threshold", torch.tensor(min(round(rate * LEVELS), LEVELS - 1)), persistent=False)
 
-    def forward(self, inputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+    def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
         return Drop.apply(inputs, self.clock, self.threshold, self.salt) if self.training else inputs
 
 

@@ -24,10 +24,10 @@ class Embedded(NamedTuple):
         numbers: numeric columns, then fixed vectors, as they came.
     """
 
-    fields: Float[Tensor, "rows fields width"]
-    steps: dict[str, Float[Tensor, "rows steps columns_width"]]
-    present: dict[str, Bool[Tensor, "rows steps"]]
-    numbers: Float[Tensor, "rows numbers"]
+    fields: Float[Tensor, "*members rows fields width"]
+    steps: dict[str, Float[Tensor, "*members rows steps columns_width"]]
+    present: dict[str, Bool[Tensor, "*members rows steps"]]
+    numbers: Float[Tensor, "*members rows numbers"]
 
 
 class FieldEmbedding(nn.Module):
@@ -48,7 +48,7 @@ class FieldEmbedding(nn.Module):
             take it. Off by default, as for `torch.nn.Embedding`.
     """
 
-    offset: Int[Tensor, " columns"]
+    offset: Int[Tensor, "*members columns"]
     """First row, in the tall table, of the table that each column of ids reads."""
 
     def __init__(self, schema: FeatureSchema, width: int) -> None:
@@ -80,7 +80,7 @@ class FieldEmbedding(nn.Module):
             numbers=(torch.cat(numbers, -1) if len(numbers) > 1 else numbers[0]).to(self.weight.dtype),
         )
 
-    def pooled(self, embedded: Embedded) -> Float[Tensor, "rows {self.fields} width"]:
+    def pooled(self, embedded: Embedded) -> Float[Tensor, "*members rows {self.fields} width"]:
         """One vector for each categorical feature and each column of a sequence; an empty sequence is zero."""
         if not self.sequences:
             return embedded.fields
@@ -89,22 +89,24 @@ class FieldEmbedding(nn.Module):
 
     def vectors(
         self, features: Features
-    ) -> tuple[Float[Tensor, "rows {self.fields} width"], Float[Tensor, "rows {self.numbers}"]]:
+    ) -> tuple[Float[Tensor, "*members rows {self.fields} width"], Float[Tensor, "*members rows {self.numbers}"]]:
         """The vectors of every row, and its numbers."""
         embedded = self.embed(features)
         return self.pooled(embedded), embedded.numbers
 
-    def flat(self, embedded: Embedded) -> Float[Tensor, "rows {self.width}"]:
+    def flat(self, embedded: Embedded) -> Float[Tensor, "*members rows {self.width}"]:
         """One vector a row."""
         return torch.cat([self.pooled(embedded).flatten(-2), embedded.numbers], -1)
 
-    def forward(self, features: Features) -> Float[Tensor, "rows {self.width}"]:
+    def forward(self, features: Features) -> Float[Tensor, "*members rows {self.width}"]:
         return self.flat(self.embed(features))
 
 
 def pool(
-    field: SequenceField, steps: Float[Tensor, "rows steps width"], present: Bool[Tensor, "rows steps"]
-) -> Float[Tensor, "rows width"]:
+    field: SequenceField,
+    steps: Float[Tensor, "*members rows steps width"],
+    present: Bool[Tensor, "*members rows steps"],
+) -> Float[Tensor, "*members rows width"]:
     """The mean (histories, and sets by default) or the sum of the steps that there are; zero where there are none."""
     share = present.to(steps.dtype)
     if field.ordered or field.pool == "mean":

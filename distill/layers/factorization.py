@@ -68,8 +68,8 @@ class FactorizationMachine(nn.Module):
         self.layer = nn.Linear(fields * width + numbers, outputs)
 
     def forward(
-        self, fields: Float[Tensor, "rows fields width"], numbers: Float[Tensor, "rows numbers"]
-    ) -> tuple[Float[Tensor, "rows outputs"], Float[Tensor, "rows 1"]]:
+        self, fields: Float[Tensor, "*members rows fields width"], numbers: Float[Tensor, "*members rows numbers"]
+    ) -> tuple[Float[Tensor, "*members rows outputs"], Float[Tensor, "*members rows 1"]]:
         """What the layer gives, and the sum over all pairs."""
         layer, pairs, _ = Factorize.apply(self.layer.weight, self.layer.bias, fields, numbers)
         return layer, pairs

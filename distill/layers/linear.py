@@ -59,5 +59,5 @@ class Linear(nn.Linear):
         super().__init__(inputs, outputs)
         self.relu = relu
 
-    def forward(self, *pieces: Float[Tensor, "rows _"]) -> Float[Tensor, "rows {self.out_features}"]:
+    def forward(self, *pieces: Float[Tensor, "*members rows _"]) -> Float[Tensor, "*members rows {self.out_features}"]:
         return Affine.apply(self.relu, self.weight, self.bias, *pieces)

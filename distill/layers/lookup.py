@@ -43,7 +43,9 @@ class Lookup(StackedFunction):
         return table, None, *[None] * len(ctx.saved_tensors)
 
 
-def lookup(table: Float[Tensor, "height width"], *ids: Int[Tensor, "..."], sparse: bool = False) -> tuple[Tensor, ...]:
+def lookup(
+    table: Float[Tensor, "*members height width"], *ids: Int[Tensor, "..."], sparse: bool = False
+) -> tuple[Tensor, ...]:
     """Rows of `table`, one tensor for each tensor of ids, with the width behind its axes.
 
     Args:

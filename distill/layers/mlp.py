@@ -27,7 +27,7 @@ class MLP(nn.Module):
         self.dropouts = nn.ModuleList(Dropout(dropout, salt * 1000 + layer) for layer in range(len(hidden)))
         self.width = widths[-1]
 
-    def forward(self, *pieces: Float[Tensor, "rows _"]) -> Float[Tensor, "rows {self.width}"]:
+    def forward(self, *pieces: Float[Tensor, "*members rows _"]) -> Float[Tensor, "*members rows {self.width}"]:
         for layer, dropout in zip(self.layers, self.dropouts, strict=True):
             pieces = (dropout(layer(*pieces)),)
         (outputs,) = pieces

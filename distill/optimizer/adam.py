@@ -15,7 +15,7 @@ class MemberAdam(torch.optim.Optimizer):
     """AdamW on parameters with a leading members axis; every setting is a number of the member.
 
     Members are stepped one after another, each on its slices of the stack: a member's update is the one it would get
-    alone, and its tensors stay in the processor's cache meanwhile. A member that is not `live` is left exactly as it is.
+    alone, and its tensors stay in the processor's cache meanwhile. A member that is not `live` is left as it is.
 
     Args:
         parameters: stacked parameters, `[members, ...]` each.
@@ -25,7 +25,11 @@ class MemberAdam(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], rates: Rates, tables: Collection[nn.Parameter] = (), rule: Tables = "adam"
+        self,
+        parameters: Iterable[nn.Parameter],
+        rates: Rates,
+        tables: Collection[nn.Parameter] = (),
+        rule: Tables = "adam",
     ) -> None:
         super().__init__(parameters, {})
         self.rates = rates
@@ -85,7 +89,10 @@ class MemberAdam(torch.optim.Optimizer):
         dense = [(one.data, *self.state[one].values()) for one in self._dense]
         self._own = [[[tensors[kind][member] for tensors in dense] for kind in range(3)] for member in members]
         self._own_tables = [
-            [(table.data[member], {name: tensor[member] for name, tensor in self.state[table].items()}) for table in self._tables]
+            [
+                (table.data[member], {name: tensor[member] for name, tensor in self.state[table].items()})
+                for table in self._tables
+            ]
             for member in members
         ]
 

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 import students
 from distill.fleet import Fleet, seeded
-from distill.layers import FieldEmbedding
+from distill.layers import Dropout, FieldEmbedding
 from distill.losses import binary_cross_entropy
 from distill.optimizer import MemberAdam, Rates
-from distill.types import Features, FeatureSchema
+from distill.ranker import Ranker
+from distill.types import Features, FeatureSchema, Prediction
 
 MEMBERS, ROWS, STEPS = 5, 12, 50
 NAMES = ("item", "hour", "device")
@@ -36,7 +37,7 @@ def labels(step: int, members: int) -> Tensor:
 
 
 def members_of(name: str, dropout: Sequence[float] = (0.0,) * MEMBERS) -> list[nn.Module]:
-    ranker = getattr(students, name)
+    ranker = getattr(students, name, Plain)
     configs = [ranker.Config(embedding=4, hidden=(8, 6), dropout=rate) for rate in dropout]
     return [module.double() for module in seeded(lambda place: ranker(schema(place), configs[place]), range(MEMBERS))]
 
@@ -99,14 +100,39 @@ class Solo:
         table[read] -= rate * (decay * table[read] + gradient / (moments[0, read].sqrt() + 1e-8))
 
 
-@pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
-@pytest.mark.parametrize("batched", [True, False])
-@pytest.mark.parametrize("name", students.__all__)
+class Plain(Ranker):
+    """Counts axes from the front, as nobody forbids: it cannot be called on a stack."""
+
+    class Config(students.DNN.Config):
+        """The same settings."""
+
+    def __init__(self, schema: FeatureSchema, config: Config) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(schema, config.embedding)
+        self.hidden = nn.Linear(self.embedding.width, config.hidden[0])
+        self.dropout = Dropout(config.dropout, salt=0)
+        self.head = nn.Linear(config.hidden[0], 1)
+
+    def forward(self, features: Features) -> Prediction:
+        fields, numbers = self.embedding.vectors(features)
+        hidden = self.dropout(self.hidden(torch.cat([fields.flatten(1), numbers], 1)).tanh())
+        return Prediction(self.head(hidden), hidden)
+
+
+EVERY_WAY = [
+    *((name, True, rule) for name in students.__all__ for rule in ("adam", "rowwise_adam")),  # called on the stack
+    *(("Plain", True, rule) for rule in ("adam", "rowwise_adagrad")),  # mapped by vmap
+    *(("DeepFM", False, rule) for rule in ("adam", "rowwise_adam")),  # one member after another
+]
+
+
+@pytest.mark.parametrize(("name", "batched", "rule"), EVERY_WAY)
 def test_a_fleet_trains_each_member_as_if_alone(name: str, batched: bool, rule: str) -> None:
     """fp64, 50 steps, every setting of its own, members that leave: weights differ by 1e-12 at most."""
     modules = members_of(name, DROPOUT)
-    alone = [Solo(copy.deepcopy(module), *both, rule) for module, both in zip(modules, zip(SETTINGS), strict=True)]
+    alone = [Solo(copy.deepcopy(one), own, rule) for one, own in zip(modules, SETTINGS, strict=True)]
     fleet = Fleet(modules, batched=batched)
+    assert fleet.direct(features(0, MEMBERS)) == (name != "Plain")
     adam = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables(), rule)
     for step in range(STEPS):
         live = MEMBERS if step < 30 else 3
@@ -135,13 +161,33 @@ def set_clock(module: nn.Module, clock: Tensor) -> None:
             buffer.copy_(clock)
 
 
+class Mixing(nn.Module):
+    """Runs on a stack without complaint, and is wrong there: the second axis from the front is no longer the width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs + self.gate * inputs.cumsum(1)
+
+
+def test_a_module_that_would_mix_up_the_stack_is_mapped() -> None:
+    """Even if its fresh weights, here zero, hide the mistake."""
+    fleet, inputs = Fleet([Mixing() for _ in range(3)]), torch.randn(3, 4, 5)
+    assert not fleet.direct(inputs)
+    with torch.no_grad():
+        next(fleet.parameters()).fill_(1)
+    assert torch.equal(fleet(inputs), inputs + inputs.cumsum(2))
+
+
 def test_a_member_in_single_precision_reaches_the_same_loss() -> None:
     """fp32 is compared by its loss: Adam's sign-like steps blow up rounding in single weights."""
     modules = [module.float() for module in members_of("DCNv2")]
     alone = copy.deepcopy(modules[1])
     fleet = Fleet(modules)
-    adam, solo = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables()), torch.optim.AdamW(alone.parameters(), 1e-3)
-    solo.param_groups[0]["weight_decay"] = 0.1
+    adam = MemberAdam(fleet.parameters(), Rates.of(SETTINGS), fleet.tables())
+    solo = torch.optim.AdamW(alone.parameters(), 1e-3, (0.8, 0.999), weight_decay=0.1)
     for step in range(STEPS):
         inputs, targets = features(step, MEMBERS), labels(step, MEMBERS).float()
         inputs = inputs._replace(numeric=inputs.numeric.float())
