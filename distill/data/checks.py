@@ -2,82 +2,99 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from distill.errors import DataError, Fault
 
-Place = Callable[[int], str]
-"""How a fault names the value of a row."""
+Place = Callable[[str, int | None], str]
+"""How a fault names a column, or the value of one of its rows."""
+
+SHOWN = 5
+"""Most odd values that a message shows."""
 
 
-class Faults(list[Fault]):
-    """Gathers the faults of one column after another, so that all are told at once."""
+@dataclass
+class _Tally:
+    """Rows of one column that break one rule."""
+
+    first: int
+    count: int = 0
+    odd: set[float] = field(default_factory=set)
+
+
+class Faults:
+    """Gathers the faults of one column and one block of rows after another, so that all are told at once.
+
+    Args:
+        place: how a fault names a value.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._found: dict[Fault, None] = {}
+        self._tallies: dict[tuple[str, str, str], _Tally] = {}
+        self._columns: dict[str, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found or self._tallies)
 
     @contextmanager
-    def gathering(self) -> Iterator[None]:
-        """What is wrong in the block is noted, and the rest of the block left out."""
+    def gathering(self, *columns: str) -> Iterator[None]:
+        """What is wrong in the block is noted, and the rest of the block left out; told in the order of the columns."""
+        for column in columns:
+            self._columns.setdefault(column)
         try:
             yield
         except DataError as error:
-            self.extend(fault for fault in error.faults if fault not in self)
+            self._found.update(dict.fromkeys(error.faults))
+
+    def refuse(
+        self,
+        bad: NDArray[np.bool_],
+        column: str,
+        first: int,
+        what: str,
+        remedy: str = "",
+        odd: NDArray[np.float64] | None = None,
+    ) -> None:
+        """No row may be `bad`.
+
+        Args:
+            bad: which rows of a block are, [rows].
+            column: the column that is looked at.
+            first: row of the source at which the block begins.
+            what: what is wrong; `{odd}` stands for the first few of the odd values.
+            remedy: what to do.
+            odd: values of the column, [rows].
+        """
+        if not bad.any():
+            return
+        tally = self._tallies.setdefault((column, what, remedy), _Tally(first + int(bad.argmax())))
+        tally.count += int(bad.sum())
+        if odd is not None and len(tally.odd) < SHOWN:
+            tally.odd.update(np.unique(odd[bad])[:SHOWN].tolist())
+
+    def missing(self, bad: NDArray[np.bool_], column: str, first: int) -> None:
+        """No value may be missing where the column must be filled."""
+        self.refuse(bad, column, first, "is null", "Fill it, or leave such rows out.")
 
     def tell(self) -> None:
-        """Raises all of them, if there are any."""
-        if self:
-            raise DataError(*self)
+        """Raises all of them, if there are any, in the order of the columns."""
+        order = {column: number for number, column in enumerate(self._columns)}
+        told = [(order.get(column, len(order)), self._fault(*key)) for key in self._tallies for column in key[:1]]
+        told += [(self._rank(fault, order), fault) for fault in self._found]
+        if told:
+            raise DataError(*(fault for _, fault in sorted(told, key=lambda entry: entry[0])))
 
+    def _fault(self, column: str, what: str, remedy: str) -> Fault:
+        tally = self._tallies[column, what, remedy]
+        odd = ", ".join(f"{value:g}" for value in sorted(tally.odd)[:SHOWN])
+        many = f" ({tally.count} such rows)" if tally.count > 1 else ""
+        return Fault(self.place(column, tally.first), f"{what.replace('{odd}', odd)}{many}.", remedy)
 
-def refuse(bad: NDArray[np.bool_], place: Place, what: str, remedy: str = "") -> None:
-    """No row may be `bad`.
-
-    Raises:
-        DataError: some are; says how many, and where the first is.
-    """
-    count = int(bad.sum())
-    if count:
-        many = f" ({count} such rows)" if count > 1 else ""
-        raise DataError(Fault(place(int(bad.argmax())), f"{what}{many}.", remedy))
-
-
-def filled(values: pl.Series, place: Place) -> None:
-    """No value may be missing.
-
-    Raises:
-        DataError: some are.
-    """
-    refuse(values.is_null().to_numpy(), place, "is null", "Fill it, or leave such rows out.")
-
-
-def binary(values: NDArray[np.float64], place: Place) -> None:
-    """A label is 0 or 1; NaN stands for a label that does not exist.
-
-    Raises:
-        DataError: there are others; the first few are shown.
-    """
-    bad = (values != 0) & (values != 1) & ~np.isnan(values)
-    others = ", ".join(f"{value:g}" for value in np.unique(values[bad])[:5])
-    refuse(bad, place, f"a label is 0 or 1, but this column holds {others}")
-
-
-def finite(values: NDArray[np.float64], place: Place) -> None:
-    """Infinite numbers are refused; missing ones are somebody else's question.
-
-    Raises:
-        DataError: there are some.
-    """
-    refuse(np.isinf(values), place, "is infinite", "Clip it at the source.")
-
-
-def unique(values: pl.Series, where: str) -> None:
-    """A row id names one row.
-
-    Raises:
-        DataError: some name several; the first few are shown.
-    """
-    repeated = values.filter(values.is_duplicated())
-    if len(repeated):
-        shown = ", ".join(map(str, repeated.unique().sort().head(5).to_list()))
-        raise DataError(Fault(where, f"names several rows with one id ({len(repeated)} rows; {shown})."))
+    def _rank(self, fault: Fault, order: dict[str, int]) -> int:
+        named = [number for column, number in order.items() if column and f"column `{column}`" in fault.where]
+        return named[0] if named else len(order)

@@ -1,6 +1,8 @@
 """Hashes of values that are the same on every machine and with every version of every library."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -31,7 +33,12 @@ def hashes(values: pl.Series, salt: str = "") -> Hashes:
     """
     found = _text(values) if values.dtype == pl.String else of_numbers(values.fill_null(0).to_numpy())
     found = np.where(values.is_null().to_numpy(), NULL, found)
-    return mixed(found ^ _digest(salt.encode())) if salt else found
+    return salted(found, salt) if salt else found
+
+
+def salted(marks: Hashes, salt: str) -> Hashes:
+    """Other hashes of the same values, for each `salt` others."""
+    return mixed(marks ^ _digest(salt.encode()))
 
 
 def of_numbers(numbers: NDArray) -> Hashes:
@@ -51,6 +58,10 @@ def _digest(text: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
 
 
+STEP = np.uint64(0xD1342543DE82EF95)
+"""An odd number; columns, and rows, are terms of polynomials in it, modulo 2^64."""
+
+
 class RowDigest:
     """One number a row that changes when any column of the row does."""
 
@@ -58,10 +69,40 @@ class RowDigest:
         self.state = np.zeros(rows, dtype=np.uint64)
 
     def add(self, column: Hashes) -> None:
-        """Adds a column: the next term of a polynomial in an odd number, modulo 2^64."""
-        self.state *= np.uint64(0xD1342543DE82EF95)
+        """Adds a column: the next term of the polynomial."""
+        self.state *= STEP
         self.state += column
 
-    def part(self, rows: NDArray[np.int64]) -> str:
-        """The fingerprint of some rows: of their columns and their order, and of nothing else."""
-        return hashlib.blake2b(self.state[rows].tobytes(), digest_size=8).hexdigest()
+    def parts(self, group: NDArray[np.integer], names: Sequence[str]) -> dict[str, "Part"]:
+        """The digest of the rows of each group that has any, in their order."""
+        order = np.argsort(group, kind="stable")
+        ends = np.bincount(group, minlength=len(names)).cumsum()
+        rows = zip(names, np.split(self.state[order], ends[:-1]), strict=True)
+        return {name: Part.of(members) for name, members in rows if len(members)}
+
+
+class Part(NamedTuple):
+    """The digest of some rows, of their content and order and of nothing else; digests of successive rows add up."""
+
+    rows: int
+    value: int
+
+    @classmethod
+    def of(cls, states: Hashes) -> "Part":
+        """Of rows in a row: the next row is the next term."""
+        powers = np.cumprod(np.full(len(states), STEP))[::-1]
+        return cls(len(states), int((mixed(states) * powers).sum()))
+
+    def then(self, other: "Part") -> "Part":
+        """These rows, and the others after them."""
+        return Part(
+            self.rows + other.rows, (self.value * pow(int(STEP), other.rows, 1 << 64) + other.value) % (1 << 64)
+        )
+
+
+def of_lists(marks: Hashes, lengths: NDArray[np.integer]) -> Hashes:
+    """The hash of each list from those of its entries, all lists in a row: entries, order and length count."""
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(marks), dtype=np.uint64) - np.repeat(starts, lengths).astype(np.uint64)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(marks ^ mixed(place)))])
+    return mixed(sums[starts + lengths] - sums[starts] + lengths.astype(np.uint64))

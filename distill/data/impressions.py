@@ -1,7 +1,7 @@
 """Impressions: the rows of one data set, encoded once into memory-mapped columns and found again by fingerprint."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,34 +11,35 @@ import polars as pl
 from numpy.typing import NDArray
 
 from distill.data import roles
-from distill.data.checks import Faults
-from distill.data.columns import Columns
+from distill.data.assembly import SHARDS, Assembly
 from distill.data.encoding import Encoder
-from distill.data.hashing import RowDigest
-from distill.data.kinds import describe, plain
-from distill.data.sealed import create, opened, read_values, seal, unsealed, write_values
+from distill.data.finding import digest, locate
+from distill.data.kinds import describe, plain, widened
+from distill.data.layout import columns_of_numbers
+from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
-from distill.data.source import Source, digest, locate
-from distill.data.split import TEST, TRAIN, VALID
-from distill.data.suspicions import Suspicions
-from distill.data.tables import codes, uses
+from distill.data.shards import FORMAT, Encoding, Shard
+from distill.data.source import Source
+from distill.data.split import TEST, TRAIN, UNUSED, VALID
+from distill.data.suspicions import suspicions
+from distill.data.tables import given, uses
 from distill.data.view import Scope, View
+from distill.data.vocabulary import Vocabulary
 from distill.errors import DataError, Fault, StoreError, suggestion
-from distill.files import whole_folder
+from distill.files import read_json, whole_folder
 from distill.fingerprint import fingerprint as short_name
+from distill.progress import Progress
 
-__all__ = ["TEST", "TRAIN", "VALID", "Impressions", "View", "fingerprint", "load"]
-
-FORMAT = 1
-"""Goes up when the same source and settings are encoded into other columns."""
+__all__ = ["TEST", "TRAIN", "UNUSED", "VALID", "Impressions", "View", "fingerprint", "load"]
 
 
-def load(settings: DataSettings, folder: Path) -> "Impressions":
+def load(settings: DataSettings, folder: Path, progress: Progress | None = None) -> "Impressions":
     """The impressions of a data section; encoded at the first call, found at the later ones.
 
     Args:
         settings: where they are and what they mean.
         folder: the store's folder for data. What is damaged or unfinished in it is made again.
+        progress: is told how many rows are encoded.
 
     Raises:
         DataError: everything that is wrong with them, all at once.
@@ -46,59 +47,58 @@ def load(settings: DataSettings, folder: Path) -> "Impressions":
     """
     files = locate(settings, folder)
     try:
-        target = folder / _name(settings, files, folder)
-        if unsealed(target) is None:
+        source = _source(files, settings, folder)
+        target = folder / _name(settings, source.digests)
+        manifest = unsealed(target)
+        shards = _kept(target, folder) if manifest else None
+        if manifest is None or shards is None:
+            shards = _encoded(source, settings, folder, progress)
             shutil.rmtree(target, ignore_errors=True)
             with whole_folder(target) as draft:
-                _encode(Source(files), settings, draft)
-        return Impressions(settings, Source(files), target)
+                seal(draft, _assembled(source, settings, shards, draft))
+        return Impressions(settings, source, target, shards)
     except OSError as error:
         raise StoreError(Fault(str(folder), f"cannot be used: {error.strerror or error}.")) from error
 
 
 def fingerprint(settings: DataSettings, folder: Path) -> str:
     """The fingerprint that `load` gives: of the files' content and the data section, wherever the files are."""
-    return _name(settings, locate(settings, folder), folder)
+    return _name(settings, digest(locate(settings, folder), folder))
 
 
-def _name(settings: DataSettings, files: Sequence[Path], folder: Path) -> str:
+def _name(settings: DataSettings, digests: Sequence[str]) -> str:
     # As text, because the order of features and of the columns of a history counts.
-    return short_name(FORMAT, settings.model_dump_json(exclude={"path", "world"}), digest(files, folder))
+    meaning = settings.model_dump_json(exclude={"path", "world", "block", "negatives"})
+    return short_name(FORMAT, meaning, list(digests))
 
 
-def _encode(source: Source, settings: DataSettings, folder: Path) -> None:
-    """Reads, checks and writes every column that the settings name."""
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    source = source.as_parquet(scratch)
-    if not source.rows:
-        raise DataError(Fault(source.name, "holds no rows.", "Give another data.path."))
-    faults, rows = Faults(), RowDigest(source.rows)
-    found = roles.read(source, settings, faults, rows)
-    suspicions = Suspicions(found, list(settings.tasks))
-    columns = Columns(source, settings, folder, found.split == TRAIN, faults, rows, suspicions)
-    columns.write()
-    faults.tell()
-    shutil.rmtree(scratch)
-    for name, array in found.arrays().items():
-        create(folder / f"{name}.npy", array.dtype, *array.shape)[:] = array
-    if found.row_id is not None:
-        write_values(folder / "row_id.arrow", found.row_id)
-    groups = dict(zip(found.verticals, _groups(found.vertical, len(found.verticals)), strict=True))
-    manifest = {
-        "rows": source.rows,
-        "domains": found.domains,
-        "parts": {vertical: rows.part(members) for vertical, members in groups.items()},
-        "constants": columns.constants,
-        "warnings": suspicions.found,
-    }
-    seal(folder, manifest)
+def _source(files: Sequence[Path], settings: DataSettings, folder: Path) -> Source:
+    numbers = columns_of_numbers(settings)
+    return Source(files, digest(files, folder), folder / "sources", numbers, settings.on_bad_rows == "skip")
 
 
-def _groups(vertical: NDArray[np.int32], count: int) -> list[NDArray[np.int64]]:
-    """The rows of each vertical, in row order."""
-    ends = np.bincount(vertical, minlength=count).cumsum()
-    return np.split(np.argsort(vertical, kind="stable"), ends[:-1])
+def _kept(target: Path, folder: Path) -> list[Shard] | None:
+    """The shards of a data set, or None where one of them is damaged or gone."""
+    found = []
+    for name in read_json(target / SHARDS):
+        manifest = unsealed(folder / "shards" / name)
+        if manifest is None:
+            return None
+        found.append(Shard(folder / "shards" / name, manifest))
+    return found
+
+
+def _encoded(source: Source, settings: DataSettings, folder: Path, progress: Progress | None) -> list[Shard]:
+    encoding = Encoding(source, settings, folder / "shards")
+    if progress is None:
+        return encoding.shards()
+    with progress.stage("encode", source.rows) as bar:
+        return encoding.shards(bar)
+
+
+def _assembled(source: Source, settings: DataSettings, shards: Sequence[Shard], draft: Path) -> dict[str, Any]:
+    manifest = Assembly(source, settings, shards, draft).write()
+    return manifest | {"warnings": suspicions(settings, shards, draft, manifest)}
 
 
 class Impressions:
@@ -122,10 +122,9 @@ class Impressions:
         warnings: what is odd about the data.
     """
 
-    def __init__(self, settings: DataSettings, source: Source, folder: Path) -> None:
-        manifest = unsealed(folder)
-        assert manifest is not None, "made by `load`"
-        self.settings, self.source, self.folder = settings, source, folder
+    def __init__(self, settings: DataSettings, source: Source, folder: Path, shards: Sequence[Shard]) -> None:
+        manifest = read_json(folder / "manifest.json")
+        self.settings, self.source, self.folder, self.shards = settings, source, folder, tuple(shards)
         self.fingerprint = folder.name
         self.tasks = tuple(settings.tasks)
         self.row_id = settings.row_id
@@ -154,10 +153,20 @@ class Impressions:
             DataError: there is no such column, it holds lists, or the source has changed since it was encoded.
         """
         where = self.source.place(column)
-        values = plain(self.source.read(column), where)
-        if len(values) != self.rows:
-            raise DataError(Fault(where, f"has {len(values)} rows, where {self.rows} were encoded.", "Run again."))
-        return codes(values, values.drop_nulls().unique().sort()).astype(np.int64)
+        kinds = self.source.kinds(column)
+        for kind in kinds:
+            plain(pl.Series([], dtype=kind), where)
+        if self.source.rows != self.rows:
+            raise DataError(Fault(where, f"has {self.source.rows} rows, where {self.rows} were encoded.", "Run again."))
+        wide, words, found = widened(kinds), Vocabulary(), []
+        for frame in self.source.read([column], self.source.cuts(self.settings.block)):
+            values = plain(frame.to_series(), where)
+            found.append(words.codes(values.cast(pl.Float64) if wide else values))
+        values = words.committed()
+        order = [] if values is None else values.arg_sort().to_numpy()
+        place = np.full(words.size, words.size - 1, dtype=np.int64)
+        place[1 + np.asarray(order, dtype=np.int64)] = np.arange(words.size - 1)
+        return place[np.concatenate(found)]
 
     def locate(self, row_ids: pl.Series) -> NDArray[np.int64]:
         """The row number of each row id, -1 where there is no such row.
@@ -171,7 +180,7 @@ class Impressions:
         if self.row_id is None:
             known = pl.int_range(self.rows, dtype=pl.Int64, eager=True)
         else:
-            known = read_values(self.folder / "row_id.arrow")
+            known = pl.concat([shard.columns(["row_id"]).to_series() for shard in self.shards])
         if ids.dtype != known.dtype and len(ids):
             what = f"are {describe(ids.dtype)}, where `{self.row_id or 'position'}` holds {describe(known.dtype)}."
             raise DataError(Fault("row ids", what))
@@ -197,11 +206,25 @@ class Impressions:
         folder = self.folder / f"view-{name}"
         if unsealed(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
-            groups = [np.arange(self.rows)] if scope == "all" else self._groups
-            encoder = Encoder(self.folder, self.settings, names, groups, self.split == TRAIN)
+            groups = None if scope == "all" else len(self.verticals)
+            encoder = Encoder(self.folder, self.shards, self.settings, names, self._constants, groups)
             with whole_folder(folder) as draft:
                 seal(draft, {"heights": encoder.write(draft)})
-        return View(name, scope, names, self.settings, self.verticals, self.folder, folder)
+        return View(name, scope, names, self.settings, self.verticals, self._words(names), self.folder, folder)
+
+    def _words(self, names: Sequence[str]) -> dict[str, Callable[[], pl.Series]]:
+        """How to read the values of each table with a vocabulary, in the order of their codes, null first."""
+        tables = {use.table for use in uses({name: self.settings.features[name] for name in names})}
+        named = {table: f"table:{table}" for table in tables if self._is_vocabulary(table)}
+        return {table: lambda name=name: self._values(name) for table, name in named.items()}
+
+    def _is_vocabulary(self, table: str) -> bool:
+        return given(self.settings.features, table) is None and table not in self._constants
+
+    def _values(self, name: str) -> pl.Series:
+        found = [shard.words[name] for shard in self.shards if name in shard.words]
+        known = pl.concat(found) if found else pl.Series("value", [], dtype=pl.String)
+        return pl.concat([pl.Series("value", [None], dtype=known.dtype), known.rename("value")])
 
     def _names(self, features: Sequence[str] | None) -> list[str]:
         known = list(self.settings.features)
@@ -224,4 +247,6 @@ class Impressions:
 
     @cached_property
     def _groups(self) -> list[NDArray[np.int64]]:
-        return _groups(self.vertical, len(self.verticals))
+        """The rows of each vertical, in row order."""
+        ends = np.bincount(self.vertical, minlength=len(self.verticals)).cumsum()
+        return np.split(np.argsort(self.vertical, kind="stable"), ends[:-1])

@@ -1,5 +1,7 @@
 """What a column holds, whatever its type is called, and the few forms in which we work with it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -34,6 +36,12 @@ def compatible(one: pl.DataType, other: pl.DataType) -> bool:
         return compatible(one.inner, other.inner)
     words = {describe(one), describe(other)}
     return len(words) == 1 or pl.Null in (one, other) or words == {"whole numbers", "numbers"}
+
+
+def widened(kinds: Iterable[pl.DataType]) -> bool:
+    """Whether some files hold whole numbers in a column and others numbers, so that all become numbers."""
+    inner = {describe(kind.inner if isinstance(kind, (pl.List, pl.Array)) else kind) for kind in kinds}
+    return {"whole numbers", "numbers"} <= inner
 
 
 def plain(values: pl.Series, where: str, remedy: str = "") -> pl.Series:
@@ -84,6 +92,11 @@ def _example(values: pl.Series) -> str:
     text = values.cast(pl.String)
     odd = text.filter(text.is_not_null() & text.cast(pl.Float64, strict=False).is_null())
     return f' ("{odd[0]}")' if len(odd) else ""
+
+
+def exact(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which numbers are told from their neighbours: beyond 2^53, floating point has no room for each whole number."""
+    return ~(np.abs(values) >= 2.0**53)
 
 
 def lists(values: pl.Series, where: str) -> pl.Series:

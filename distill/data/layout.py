@@ -2,6 +2,7 @@
 
 A record holds all that a ranker and its loss read of a row, as 32-bit numbers side by side: one gather of whole rows is
 more than twice as fast as one for each kind of feature, since nearly all of its time goes into waiting for memory.
+Histories and sets are as long as they are: the record says where the first event of a row stands, and how many follow.
 Fixed vectors may be long and are the same for everybody, so they stay apart.
 """
 
@@ -9,25 +10,43 @@ from collections.abc import Mapping
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from distill.data.settings import Categorical, Feature, MultiValued, Numeric, Sequence
+from distill.data.settings import (
+    Bucketised,
+    Categorical,
+    Cross,
+    DataSettings,
+    Feature,
+    MultiValued,
+    Numeric,
+    Sequence,
+)
+
+LENGTH_BITS = 16
+"""Lower bits of the word that places a history, which say its length; the others say where it starts."""
+
+IDS = (Categorical, Bucketised, Cross)
+"""The kinds of features that are one id a row."""
+
+EVENTS = (MultiValued, Sequence)
+"""The kinds of features that are a list of ids a row."""
 
 
 class Layout(NamedTuple):
-    """The columns of a record: `vertical`, `categorical` and `sequences` are int32, `valid` 0 or 1, the others float32.
+    """The columns of a record: `vertical` and `categorical` are int32, `valid` 0 or 1, the others but `places` float32.
 
     Attributes:
-        sequences: columns of each sequence and set; the columns of the first step come first.
-        shapes: steps and columns of each.
-        width: number of columns.
+        places: two columns a history or set, one 64-bit word; they come first, so that words are aligned.
+        shapes: steps and columns of each history and set, in their order.
+        width: number of columns; even.
     """
 
+    places: slice
     vertical: slice
     label: slice
     valid: slice
     weight: slice
     categorical: slice
     numeric: slice
-    sequences: dict[str, slice]
     shapes: dict[str, tuple[int, int]]
     width: int
 
@@ -35,14 +54,18 @@ class Layout(NamedTuple):
 def layout(features: Mapping[str, Feature], tasks: int) -> Layout:
     """The layout of the records that show these features."""
     shapes = {
-        name: (feature.length, len(feature.columns) if isinstance(feature, Sequence) else 1)
+        name: (feature.length, event_columns(feature))
         for name, feature in features.items()
-        if isinstance(feature, (Sequence, MultiValued))
+        if isinstance(feature, EVENTS)
     }
-    fixed = [1, tasks, tasks, 1, len(of_kind(features, Categorical)), len(numeric_columns(features))]
-    ends = list(accumulate(fixed + [steps * columns for steps, columns in shapes.values()], initial=0))
-    slots = [slice(*pair) for pair in pairwise(ends)]
-    return Layout(*slots[:6], sequences=dict(zip(shapes, slots[6:], strict=True)), shapes=shapes, width=ends[-1])
+    widths = [2 * len(shapes), 1, tasks, tasks, 1, len(of_kind(features, *IDS)), len(numeric_columns(features))]
+    ends = list(accumulate(widths, initial=0))
+    return Layout(*(slice(*pair) for pair in pairwise(ends)), shapes=shapes, width=ends[-1] + ends[-1] % 2)
+
+
+def event_columns(feature: MultiValued | Sequence) -> int:
+    """How many ids an event has."""
+    return 1 if isinstance(feature, MultiValued) else len(feature.columns) + (feature.times is not None)
 
 
 def of_kind(features: Mapping[str, Feature], *kinds: type[Feature]) -> list[str]:
@@ -57,3 +80,10 @@ def numeric_columns(features: Mapping[str, Feature]) -> list[str]:
         if isinstance(feature, Numeric):
             columns += [name, f"{name}_missing"] if feature.missing == "indicator" else [name]
     return columns
+
+
+def columns_of_numbers(settings: DataSettings) -> list[str]:
+    """The columns of the source that must hold numbers."""
+    roles = [*settings.tasks.values(), *([settings.weight] if settings.weight else [])]
+    features = settings.features.items()
+    return roles + [one.column or name for name, one in features if isinstance(one, Numeric | Bucketised)]

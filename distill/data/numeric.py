@@ -10,19 +10,18 @@ from distill.data.settings import Numeric
 Numbers = NDArray[np.float64]
 
 
-def fit(values: Numbers, train: NDArray[np.bool_], settings: Numeric) -> dict[str, Any]:
-    """The constants of a numeric feature, from its training rows alone.
+def fit(values: Numbers, settings: Numeric) -> dict[str, Any]:
+    """The constants of a numeric feature, from training rows alone.
 
     Args:
-        values: the raw numbers, NaN where they are missing, [rows].
-        train: which rows train, [rows]; at least one of them has a number.
+        values: their raw numbers, NaN where they are missing, [rows]; at least one is there.
         settings: the transforms, and what a missing number becomes.
 
     Returns:
         `steps`: the transforms in their order, `standardise` with its mean and scale (1 for a constant);
         `fill`: what a missing number becomes behind the transforms, the mean of the training rows there.
     """
-    shown = _present(values[train], settings)
+    shown = _present(values, settings)
     shown = shown[~np.isnan(shown)]
     steps: list[list[Any]] = []
     for transform in settings.transform:
@@ -43,6 +42,18 @@ def apply(values: Numbers, constants: dict[str, Any], settings: Numeric) -> Numb
         values = _step(values, step)
     filled = np.where(np.isnan(values), constants["fill"], values)
     return np.stack([filled, missing] if settings.missing == "indicator" else [filled], axis=1)
+
+
+def quantiles(values: Numbers, buckets: int) -> list[float]:
+    """Boundaries of buckets of about as many `values` each; fewer where many values are equal."""
+    inner = np.quantile(values, np.arange(1, buckets) / buckets, method="inverted_cdf")
+    return np.unique(inner[inner > values.min()]).tolist()
+
+
+def bucket(values: Numbers, boundaries: list[float]) -> NDArray[np.int32]:
+    """The id of each number's bucket, from 1 up; missing numbers have the last."""
+    ids = 1 + np.searchsorted(np.array(boundaries), values, side="right")
+    return np.where(np.isnan(values), len(boundaries) + 2, ids).astype(np.int32)
 
 
 def _present(values: Numbers, settings: Numeric) -> Numbers:

@@ -1,67 +1,232 @@
-"""What every row has beside its features: labels, vertical, split, and perhaps time, user, weight and id."""
+"""What every row has beside its features: labels, vertical, split, and perhaps domain, time, user, weight and id."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from distill.data import checks, split
-from distill.data.checks import Faults
-from distill.data.hashing import RowDigest, hashes, of_numbers
-from distill.data.kinds import describe, named, numbers, plain
-from distill.data.settings import DataSettings, SplitByColumn, SplitByHash
-from distill.data.source import Source
-from distill.data.tables import codes
+from distill.data import split
+from distill.data.block import Block, Coder, Desk, Numbers, Plain
+from distill.data.hashing import hashes, of_numbers
+from distill.data.kinds import describe, named, plain
+from distill.data.settings import SplitByColumn, SplitByHash, SplitByTime
 from distill.errors import DataError, Fault
 
 
-@dataclass
-class Roles:
-    """One entry a row; see `impressions.Impressions`. Where a column is at fault, its entries mean nothing."""
+def coders(desk: Desk) -> Iterator[Coder]:
+    """A coder for each role that the settings name; what is wrong with a column is noted, and it has none."""
+    ours = desk.settings
+    made = [
+        (column, lambda task=task, column=column: Label(desk, task, column))
+        for task, column in enumerate(ours.tasks.values())
+    ]
+    made.append((ours.vertical, lambda: Vertical(desk)))
+    if ours.domain is not None:
+        made.append((ours.domain, lambda: Domain(desk)))
+    if ours.time is not None:
+        made.append((ours.time, lambda: Time(desk)))
+    if isinstance(ours.split, SplitByColumn | SplitByHash):
+        made.append((ours.split.column, lambda: Split(desk)))
+    elif ours.time is None:
+        made.append(("", lambda: _without_time(ours.split)))
+    if ours.weight is not None:
+        made.append((ours.weight, lambda: Weight(desk)))
+    if ours.user is not None:
+        made.append((ours.user, lambda: User(desk)))
+    if ours.row_id is not None:
+        made.append((ours.row_id, lambda: RowId(desk)))
+    for column, make in made:
+        with desk.faults.gathering(column):
+            yield make()
 
-    verticals: tuple[str, ...]
-    domains: dict[str, str | None]
-    vertical: NDArray[np.int32]
-    split: NDArray[np.int8]
-    label: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    weight: NDArray[np.float32]
-    time: NDArray | None
-    user: NDArray[np.int64] | None
-    row_id: pl.Series | None
 
-    def arrays(self) -> dict[str, NDArray]:
-        """The arrays, by name."""
-        names = ("vertical", "split", "label", "valid", "weight", "time", "user")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+def _without_time(_: SplitByTime) -> Coder:
+    raise DataError(Fault("data.split", "a split by time needs data.time.", "Name the column of times."))
 
 
-def read(source: Source, settings: DataSettings, faults: Faults, digest: RowDigest) -> Roles:
-    """Reads and checks the columns of a data section that are not features.
+class Label(Coder):
+    """0 or 1, null where it does not exist."""
 
-    Args:
-        source: where they are.
-        settings: what they mean.
-        faults: takes up whatever is wrong.
-        digest: takes up the content of every row.
-    """
-    reader = _Reader(source, settings, faults, digest)
-    label, valid = reader.labels()
-    verticals, vertical = reader.verticals()
-    times = reader.times()
-    return Roles(
-        verticals=verticals,
-        domains=reader.domains(verticals, vertical),
-        vertical=vertical,
-        split=reader.split(times),
-        label=label,
-        valid=valid,
-        weight=reader.weights(),
-        time=None if times is None else physical(times),
-        user=reader.users(),
-        row_id=reader.row_ids(),
-    )
+    def __init__(self, desk: Desk, task: int, column: str) -> None:
+        self.desk, self.name, self.columns = desk, f"label-{task}", (column,)
+        self.alone = len(desk.settings.tasks) == 1
+        self.numbers = Numbers(desk, column, "Write 0 and 1, or true and false.")
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        values = self.numbers.values(block.frame[column])
+        block.digest.add(of_numbers(values))
+        missing = np.isnan(values)
+        bad = (values != 0) & (values != 1) & ~missing
+        refuse = self.desk.faults.refuse
+        refuse(bad, column, block.first, "a label is 0 or 1, but this column holds {odd}", odd=values)
+        if self.alone:
+            refuse(missing, column, block.first, "is null", "Leave rows without a label out.")
+        block.rows[self.name] = values.astype(np.float32)
+
+
+class Vertical(Coder):
+    """The code of a name."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.vertical,)
+        self.where = _names_of(desk, *self.columns)
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        names = named(block.frame[column], self.where)
+        self.desk.faults.missing(names.is_null().to_numpy(), column, block.first)
+        block.rows["vertical"] = self.desk.vocabulary("role:vertical").codes(names)
+
+
+class Domain(Coder):
+    """Which domain each vertical belongs to: one, for all its rows."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.domain, desk.settings.vertical)
+        self.where = _names_of(desk, self.columns[0])
+        self.found: dict[str, dict[str, None]] = {}
+
+    def code(self, block: Block) -> None:
+        domain, vertical = self.columns
+        names = named(block.frame[domain], self.where)
+        self.desk.faults.missing(names.is_null().to_numpy(), domain, block.first)
+        block.digest.add(_of_names(names))
+        verticals = named(block.frame[vertical], "").rename("v")
+        pairs = pl.DataFrame([verticals, names.rename("d")]).drop_nulls().unique().sort("v", "d")
+        block.notes["domains"] = pairs.rows()
+        self.recall(block.notes)
+
+    def recall(self, notes: dict[str, Any]) -> None:
+        for vertical, domain in notes["domains"]:
+            self.found.setdefault(vertical, {}).setdefault(domain)
+
+    def close(self) -> None:
+        for vertical, domains in sorted(self.found.items()):
+            if len(domains) > 1:
+                what = f'vertical "{vertical}" is in several domains: {", ".join(sorted(domains))}.'
+                raise DataError(Fault(self.where, what, "A vertical belongs to one."))
+
+
+class Time(Coder):
+    """Times in the order of time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.time,)
+        self.where = desk.source.place(*self.columns)
+        self.type: str | None = None
+        for kind in desk.source.kinds(*self.columns):
+            if describe(kind) != "text":
+                times(pl.Series([], dtype=kind), self.where)
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        values = times(block.frame[column], self.where)
+        self._agree(str(values.dtype))
+        self.desk.faults.missing(values.is_null().to_numpy(), column, block.first)
+        block.rows["time"] = physical(values)
+        block.digest.add(of_numbers(block.rows["time"]))
+        block.notes["time"] = self.type
+
+    def recall(self, notes: dict[str, Any]) -> None:
+        self._agree(notes["time"])
+
+    def _agree(self, kind: str) -> None:
+        """All times are compared with each other, so they are of one type."""
+        self.type = self.type or kind
+        if kind != self.type and {kind, self.type} != {"Int64", "Float64"}:
+            what = f"holds {_kind_of_time(kind)} in some rows and {_kind_of_time(self.type)} in others."
+            raise DataError(Fault(self.where, what, "Write all of them with a zone, or none."))
+
+
+def _kind_of_time(kind: str) -> str:
+    if kind in ("Int64", "Float64"):
+        return "numbers"
+    return "dates" if kind == "Date" else "times with a zone" if "UTC" in kind else "times without a zone"
+
+
+class Split(Coder):
+    """Train, validation or test, where a column or the hash of one decides."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.settings = desk, desk.settings.split
+        self.columns = (self.settings.column,)
+        self.odd: Counter[str | None] = Counter()
+        if isinstance(self.settings, SplitByColumn):
+            self.where = _names_of(desk, *self.columns)
+        else:
+            self.keys = Plain(desk, *self.columns)
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        if isinstance(self.settings, SplitByHash):
+            keys = self.keys.ids(block.frame[column], block)
+            self.desk.faults.missing(keys.is_null().to_numpy(), column, block.first)
+            found = split.by_hash(keys, self.settings)
+        else:
+            names = named(block.frame[column], self.where)
+            self.odd.update(names.filter(~names.is_in(split.NAMES) | names.is_null()).to_list())
+            found = split.by_name(names)
+        block.rows["split"] = found
+        block.digest.add(of_numbers(found))
+
+    def close(self) -> None:
+        if self.odd:
+            listed = ", ".join("null" if name is None else f'"{name}"' for name in sorted(self.odd, key=str)[:10])
+            remedy = f'`{self.settings.column}` must say "train", "valid" or "test".'
+            raise DataError(Fault(self.where, f"holds {listed} in {self.odd.total()} rows.", remedy))
+
+
+class Weight(Coder):
+    """The weight of a row."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.weight,)
+        self.numbers = Numbers(desk, *self.columns)
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        values = self.numbers.values(block.frame[column])
+        refuse = self.desk.faults.refuse
+        refuse(np.isnan(values), column, block.first, "is null", "Give every row a weight.")
+        refuse(np.isinf(values), column, block.first, "is infinite", "Clip it at the source.")
+        refuse(values < 0, column, block.first, "is negative", "Weights are 0 or more.")
+        block.digest.add(of_numbers(values))
+        block.rows["weight"] = values.astype(np.float32)
+
+
+class User(Coder):
+    """A number for each user or session."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.user,)
+        self.plain = Plain(desk, *self.columns)
+
+    def code(self, block: Block) -> None:
+        vocabulary = self.desk.vocabulary("role:user")
+        codes = vocabulary.codes(self.plain.ids(block.frame[self.columns[0]], block))
+        block.digest.add(vocabulary.marks(codes))
+        block.rows["user"] = codes
+
+
+class RowId(Coder):
+    """The id of a row, whole number or text; whether it is the only one is asked behind the last row."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.columns = desk, (desk.settings.row_id,)
+        for kind in desk.source.kinds(*self.columns):
+            row_ids(pl.Series([], dtype=kind), desk.source.place(*self.columns))
+
+    def code(self, block: Block) -> None:
+        (column,) = self.columns
+        values = row_ids(block.frame[column], column)
+        self.desk.faults.missing(values.is_null().to_numpy(), column, block.first)
+        block.rows["row_id"] = values
+        block.rows["row_hash"] = hashes(values)
+        block.digest.add(block.rows["row_hash"])
 
 
 def times(values: pl.Series, where: str) -> pl.Series:
@@ -72,10 +237,11 @@ def times(values: pl.Series, where: str) -> pl.Series:
     """
     words = describe(values.dtype)
     if words == "text":
-        return _parsed(values.cast(pl.String), where)
-    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone is not None:
-        return values.dt.convert_time_zone("UTC")
-    if words == "dates or times":
+        values = _parsed(values.cast(pl.String), where)
+    if isinstance(values.dtype, pl.Datetime):
+        zoned = values.dt.convert_time_zone("UTC") if values.dtype.time_zone is not None else values
+        return zoned.dt.cast_time_unit("us")
+    if values.dtype.is_temporal():
         return values
     if words in ("whole numbers", "numbers"):
         return plain(values, where)
@@ -89,13 +255,14 @@ def _parsed(text: pl.Series, where: str) -> pl.Series:
             return text.str.to_datetime()
     except pl.exceptions.PolarsError:
         pass
-    raise DataError(Fault(where, "holds text that is no ISO date or time.", "Write all as 2030-01-31T23:59."))
+    remedy = "Write all as 2030-01-31T23:59, or all with a zone as 2030-01-31T23:59+00:00."
+    raise DataError(Fault(where, "holds text that is no ISO date or time.", remedy))
 
 
 def physical(values: pl.Series) -> NDArray:
-    """Times as `int64` or `float64`, in the same order."""
+    """Times as `int64` or `float64`, in the same order; 0 where they are missing."""
     numbers = values.to_physical()
-    return numbers.cast(pl.Float64 if numbers.dtype.is_float() else pl.Int64).to_numpy()
+    return numbers.cast(pl.Float64 if numbers.dtype.is_float() else pl.Int64).fill_null(0).to_numpy()
 
 
 def row_ids(values: pl.Series, where: str) -> pl.Series:
@@ -104,134 +271,21 @@ def row_ids(values: pl.Series, where: str) -> pl.Series:
     Raises:
         DataError: they are neither whole numbers nor text.
     """
-    if describe(values.dtype) in ("whole numbers", "text"):
+    if describe(values.dtype) in ("whole numbers", "text", "nothing but null"):
         return plain(values, where)
     raise DataError(
         Fault(where, f"holds {describe(values.dtype)}, where row ids are meant.", "Use whole numbers or text.")
     )
 
 
-class _Reader:
-    """Reads one column after another; a column at fault is noted, and zeros stand in for it."""
+def _names_of(desk: Desk, column: str) -> str:
+    """How a fault names a column of names, which it is checked to be."""
+    where = desk.source.place(column)
+    for kind in desk.source.kinds(column):
+        named(pl.Series([], dtype=kind), where)
+    return where
 
-    def __init__(self, source: Source, settings: DataSettings, faults: Faults, digest: RowDigest) -> None:
-        self.source, self.settings, self.faults, self.digest = source, settings, faults, digest
 
-    def labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        tasks = self.settings.tasks.values()
-        label = np.zeros((self.source.rows, len(tasks)), dtype=np.float32)
-        valid = np.ones(label.shape, dtype=bool)
-        for task, column in enumerate(tasks):
-            with self.faults.gathering():
-                where, place = self._where(column)
-                values = numbers(self.source.read(column), where)
-                self.digest.add(of_numbers(values))
-                checks.binary(values, place)
-                missing = np.isnan(values)
-                if len(tasks) == 1:
-                    checks.refuse(missing, place, "is null", "Leave rows without a label out.")
-                label[:, task], valid[:, task] = np.where(missing, 0, values), ~missing
-        return label, valid
-
-    def verticals(self) -> tuple[tuple[str, ...], NDArray[np.int32]]:
-        with self.faults.gathering():
-            names = self._names(self.settings.vertical)
-            known = names.unique().sort()
-            return tuple(known), codes(names, known)
-        return ("",), np.zeros(self.source.rows, dtype=np.int32)
-
-    def domains(self, verticals: tuple[str, ...], vertical: NDArray[np.int32]) -> dict[str, str | None]:
-        if self.settings.domain is None:
-            return dict.fromkeys(verticals)
-        with self.faults.gathering():
-            names = self._names(self.settings.domain)
-            pairs = pl.DataFrame({"vertical": vertical, "domain": names}).unique().sort("vertical", "domain")
-            several = (
-                pairs.group_by("vertical", maintain_order=True).agg("domain").filter(pl.col("domain").list.len() > 1)
-            )
-            if len(several):
-                which, found = several.row(0)
-                what = f'vertical "{verticals[which]}" is in several domains: {", ".join(found)}.'
-                raise DataError(Fault(self._where(self.settings.domain)[0], what, "A vertical belongs to one."))
-            known = names.unique().sort()
-            self.digest.add(hashes(known)[codes(names, known)])
-            return {verticals[which]: name for which, name in pairs.iter_rows()}
-        return dict.fromkeys(verticals)
-
-    def times(self) -> pl.Series | None:
-        if self.settings.time is None:
-            return None
-        with self.faults.gathering():
-            where, place = self._where(self.settings.time)
-            values = times(self.source.read(self.settings.time), where)
-            checks.filled(values, place)
-            self.digest.add(of_numbers(physical(values)))
-            return values
-        return None
-
-    def split(self, times: pl.Series | None) -> NDArray[np.int8]:
-        settings = self.settings.split
-        with self.faults.gathering():
-            if isinstance(settings, SplitByColumn):
-                found = split.by_column(self.source.read(settings.column), settings, self._where(settings.column)[0])
-            elif isinstance(settings, SplitByHash):
-                where, place = self._where(settings.column)
-                keys = plain(self.source.read(settings.column), where)
-                checks.filled(keys, place)
-                found = split.by_hash(keys, settings)
-            elif self.settings.time is None:
-                raise DataError(Fault("data.split", "a split by time needs data.time.", "Name the column of times."))
-            elif times is not None:
-                found = split.by_time(times, settings, self._where(self.settings.time)[0])
-            else:
-                return np.zeros(self.source.rows, dtype=np.int8)  # the times are at fault, and that is noted already
-            self.digest.add(of_numbers(found))
-            if not (found == split.TRAIN).any():
-                raise DataError(Fault("data.split", f"leaves no row of {self.source.name} to train on."))
-            return found
-        return np.zeros(self.source.rows, dtype=np.int8)
-
-    def weights(self) -> NDArray[np.float32]:
-        weight = np.ones(self.source.rows, dtype=np.float32)
-        if self.settings.weight is not None:
-            with self.faults.gathering():
-                where, place = self._where(self.settings.weight)
-                values = numbers(self.source.read(self.settings.weight), where)
-                checks.refuse(np.isnan(values), place, "is null", "Give every row a weight.")
-                checks.finite(values, place)
-                checks.refuse(values < 0, place, "is negative", "Weights are 0 or more.")
-                self.digest.add(of_numbers(values))
-                weight[:] = values
-        return weight
-
-    def users(self) -> NDArray[np.int64] | None:
-        if self.settings.user is None:
-            return None
-        with self.faults.gathering():
-            values = plain(self.source.read(self.settings.user), self._where(self.settings.user)[0])
-            known = values.drop_nulls().unique().sort()
-            found = codes(values, known)
-            self.digest.add(np.append(hashes(known), hashes(pl.Series([None], dtype=known.dtype)))[found])
-            return found.astype(np.int64)
-        return None
-
-    def row_ids(self) -> pl.Series | None:
-        if self.settings.row_id is None:
-            return None
-        with self.faults.gathering():
-            where, place = self._where(self.settings.row_id)
-            values = row_ids(self.source.read(self.settings.row_id), where)
-            checks.filled(values, place)
-            checks.unique(values, where)
-            self.digest.add(hashes(values))
-            return values
-        return None
-
-    def _names(self, column: str) -> pl.Series:
-        where, place = self._where(column)
-        names = named(self.source.read(column), where)
-        checks.filled(names, place)
-        return names
-
-    def _where(self, column: str) -> tuple[str, checks.Place]:
-        return self.source.place(column), lambda row: self.source.place(column, row)
+def _of_names(names: pl.Series) -> NDArray[np.uint64]:
+    distinct = names.unique()
+    return names.replace_strict(distinct, pl.Series(hashes(distinct)), return_dtype=pl.UInt64).to_numpy()

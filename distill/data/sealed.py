@@ -1,24 +1,50 @@
-"""Folders of arrays, sealed by a manifest that knows the size of every file, so that damage shows."""
+"""Folders of arrays, sealed by a manifest that knows the size and the checksum of every file, so that damage shows."""
 
 import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from distill.errors import Fault, StoreError
 from distill.files import read_json, reserve, write_json
 
 MANIFEST = "manifest.json"
 
+CHUNK = 1 << 22
+"""Bytes that are read at once to be summed."""
 
-def create(path: Path, dtype: DTypeLike, *shape: int) -> np.memmap:
-    """A new `.npy` file of zeros, mapped into memory to be written; its room on the disk is taken at once."""
-    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    reserve(path)
-    return array
+
+class Rows:
+    """A `.npy` file that is written block by block, in order; its room on the disk is taken at once.
+
+    Ordinary writing rather than a memory map: pages of a map would count as memory of the process.
+    """
+
+    def __init__(self, file: BinaryIO, dtype: DTypeLike) -> None:
+        self._file, self._dtype = file, np.dtype(dtype)
+
+    def add(self, block: NDArray) -> None:
+        """Writes the next rows."""
+        self._file.write(np.ascontiguousarray(block, dtype=self._dtype).data)
+
+
+@contextmanager
+def rows(path: Path, dtype: DTypeLike, *shape: int) -> Iterator[Rows]:
+    """Opens a new `.npy` file of this shape; all of it must have been written when the block ends."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with open(path, "wb", buffering=1 << 20) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        file.truncate(start + int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
+        reserve(path)
+        yield Rows(file, dtype)
+        assert file.tell() == file.seek(0, 2), f"{path} was not filled"
 
 
 def opened(path: Path) -> np.ndarray:
@@ -26,34 +52,52 @@ def opened(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="c")
 
 
-def write_values(path: Path, values: pl.Series) -> None:
-    """Writes a column of any type.
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Writes columns of any type.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: they cannot be written.
     """
     try:
-        values.to_frame("value").write_ipc(path)
+        frame.write_ipc(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(Fault(str(path), f"cannot be written: {str(error).splitlines()[0]}.")) from None
 
 
-def read_values(path: Path) -> pl.Series:
-    """What `write_values` wrote."""
-    return pl.read_ipc(path).to_series()
+def read_frame(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """What `write_frame` wrote, or some of its columns."""
+    return pl.read_ipc(path, columns=columns)
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes the manifest of a folder that is complete."""
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    write_json(folder / MANIFEST, manifest | {"sizes": sizes})
+    files = {path.name: [path.stat().st_size, checksum(path)] for path in sorted(folder.iterdir())}
+    content = json.loads(json.dumps(manifest | {"files": files}))
+    write_json(folder / MANIFEST, content | {"checked": _own(content)})
 
 
 def unsealed(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a folder, or None where the folder is missing, unfinished or damaged."""
+    """The manifest of a folder, or None where the folder is missing, unfinished or damaged: every byte is looked at."""
     try:
         manifest = read_json(folder / MANIFEST)
-        whole = all((folder / name).stat().st_size == size for name, size in manifest["sizes"].items())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        known = manifest["files"].items()
+        sized = all((folder / name).stat().st_size == size for name, (size, _) in known)
+        whole = sized and all(checksum(folder / name) == checked for name, (_, checked) in known)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest if whole else None
+    return manifest if whole and manifest.get("checked") == _own(manifest) else None
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file: any burst of up to 32 bits shows, and all but one in four billion of longer changes."""
+    found = 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(CHUNK):
+            found = zlib.crc32(block, found)
+    return found
+
+
+def _own(manifest: dict[str, Any]) -> int:
+    """The checksum of everything else that a manifest says."""
+    rest = {key: value for key, value in manifest.items() if key != "checked"}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())

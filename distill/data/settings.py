@@ -1,10 +1,12 @@
 """The `data:` section of a recipe: where the impressions are, and what their columns mean."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
+from distill.data.world import World
 from distill.types import Settings
 
 
@@ -41,6 +43,36 @@ class Numeric(Settings):
     column that says so."""
 
 
+class Bucketised(Settings):
+    """One number as an id: the bucket that it falls into. Null and NaN have a bucket of their own, the last."""
+
+    kind: Literal["bucketised"] = "bucketised"
+    column: str | None = None
+    """Column of the source; the feature's own name where none is given."""
+    boundaries: tuple[float, ...] = ()
+    """Where one bucket ends and the next begins, growing; a boundary belongs to the upper one."""
+    buckets: int | None = Field(default=None, ge=2, le=10_000)
+    """Instead of boundaries: number of buckets of about equal numbers of training rows."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Bucketised":
+        if bool(self.boundaries) == (self.buckets is not None):
+            raise ValueError("give either `boundaries` or `buckets`.")
+        if any(low >= high for low, high in pairwise(self.boundaries)):
+            raise ValueError("`boundaries` must grow.")
+        return self
+
+
+class Cross(Settings):
+    """Several columns as one id: their values hashed together."""
+
+    kind: Literal["cross"] = "cross"
+    columns: tuple[str, ...] = Field(min_length=2)
+    """Columns of the source, one value a row each."""
+    hash: int = Field(ge=2)
+    """Number of buckets to hash into."""
+
+
 class MultiValued(Settings):
     """A set of ids, in no order; pooled into one vector."""
 
@@ -49,7 +81,7 @@ class MultiValued(Settings):
     """Column of the source (lists); the feature's own name where none is given."""
     shares: str | None = None
     """Categorical feature whose ids and embeddings it uses; its own where none is given."""
-    length: int = Field(default=10, ge=1)
+    length: int = Field(default=10, ge=1, le=65_535)
     """Most values kept."""
     pool: Literal["mean", "sum"] = "mean"
     """How the embeddings become one."""
@@ -63,7 +95,10 @@ class Sequence(Settings):
     """List column -> categorical feature whose ids and embeddings it uses (null: its own)."""
     newest: Literal["first", "last"]
     """At which end the newest event stands, for all columns."""
-    length: int = Field(default=10, ge=1)
+    times: str | None = None
+    """List column of the events' times, in the type of `data.time`. It becomes one more aligned column, the gap between
+    event and impression as an id: 1 + floor(log2(1 + seconds)), 1 where the event is not earlier."""
+    length: int = Field(default=10, ge=1, le=65_535)
     """Most events kept, the newest ones."""
 
 
@@ -75,6 +110,8 @@ class Vector(Settings):
     """Column of the source (lists of one length); the feature's own name where none is given."""
     width: int = Field(ge=1)
     """Its length."""
+    missing: Literal["refuse", "zero"] = "refuse"
+    """What a row without a vector gets: an error, or zeros."""
 
 
 def _spelled_out(value: Any) -> Any:
@@ -83,7 +120,9 @@ def _spelled_out(value: Any) -> Any:
 
 
 Feature = Annotated[
-    Categorical | Numeric | MultiValued | Sequence | Vector, Discriminator("kind"), BeforeValidator(_spelled_out)
+    Categorical | Numeric | Bucketised | Cross | MultiValued | Sequence | Vector,
+    Discriminator("kind"),
+    BeforeValidator(_spelled_out),
 ]
 
 
@@ -103,6 +142,9 @@ class SplitByTime(Settings):
     """First time of the validation rows, as a number or an ISO date."""
     test: float | str
     """First time of the test rows."""
+    gap: float | str = 0
+    """Rows this shortly before `valid` do not train, and before `test` do not validate, because their labels were not
+    known yet: a number in the unit of the times, or for dates and times a duration such as `36h` or `2d`."""
 
 
 class SplitByHash(Settings):
@@ -120,37 +162,19 @@ class SplitByHash(Settings):
 Split = Annotated[SplitByColumn | SplitByTime | SplitByHash, Discriminator("by")]
 
 
-class World(Settings):
-    """A generated world of impressions whose true click probabilities are known (`distill.data.synthetic`)."""
+class Negatives(Settings):
+    """Which share of the rows without a click is trained on; the rest of the settings never change with it.
 
-    seed: int = Field(default=0, ge=0)
-    """Same seed, same bytes."""
-    verticals: int = Field(default=12, ge=1)
-    """Number of verticals; their sizes follow a power law."""
-    domains: int = Field(default=3, ge=1)
-    """Number of domains, each with verticals that share tastes."""
-    users: int = Field(default=2_000, ge=1)
-    """Number of users, who return across verticals."""
-    items: int = Field(default=600, ge=1)
-    """Number of items in all verticals together."""
-    rows: int = Field(default=60_000, ge=100)
-    """Number of impressions."""
-    days: int = Field(default=10, ge=3)
-    """Days that the log spans; the last but one validates, the last tests."""
-    drift: float = Field(default=0.3, ge=0)
-    """How far tastes move over the whole log, in log-odds."""
-    size_exponent: float = Field(default=1.0, ge=0)
-    """Exponent of the power law of vertical sizes; 0 makes them equal."""
+    Training on a share r of the negatives shifts every log-odds by -log r; what was learned so is shifted back by
+    log r (`distill.data.negatives`).
+    """
 
-    @model_validator(mode="after")
-    def _large_enough(self) -> "World":
-        if self.domains > self.verticals:
-            raise ValueError(f"{self.domains} domains need at least as many verticals; there are {self.verticals}.")
-        if self.items < self.verticals:
-            raise ValueError(f"{self.verticals} verticals need at least as many items; there are {self.items}.")
-        if self.rows < 4 * self.days:  # an impression has four rows
-            raise ValueError(f"{self.days} days need at least {4 * self.days} rows; there are {self.rows}.")
-        return self
+    source: float = Field(default=1.0, gt=0, le=1)
+    """Share that is still in the files, where they were thinned before."""
+    teacher: float = Field(default=1.0, gt=0, le=1)
+    """Share of those in the files that the teacher trains on."""
+    students: float = Field(default=1.0, gt=0, le=1)
+    """Share of those in the files that students train on."""
 
 
 class DataSettings(Settings):
@@ -178,6 +202,13 @@ class DataSettings(Settings):
     """Which rows train, validate and test."""
     features: dict[str, Feature] = Field(min_length=1)
     """What rankers may see."""
+    negatives: Negatives = Negatives()
+    """Down-sampling of rows without a click."""
+    on_bad_rows: Literal["error", "skip"] = "error"
+    """What a row of CSV that cannot be read costs: all of it, or that row, counted in a warning."""
+    block: int = Field(default=131_072, ge=1)
+    """Rows that are encoded at once. Memory grows with them and not with the log; an interrupted encoding goes on from
+    the last whole block."""
 
     @property
     def tasks(self) -> dict[str, str]:

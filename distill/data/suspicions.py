@@ -1,56 +1,87 @@
 """What is allowed in impressions but probably not meant, as warnings."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.data.roles import Roles
+from distill.data.leakage import Every, Sample, alone, late_events, one_sided, own_history, tells
+from distill.data.settings import Bucketised, Categorical, Cross, DataSettings, Numeric
+from distill.data.settings import Sequence as History
+from distill.data.shards import Shard
 from distill.data.split import NAMES, TEST, TRAIN, VALID
 
-SAMPLE = 200_000
-"""Rows, spread evenly, in which a feature is compared with labels and verticals."""
-
-GIVEN_AWAY = 0.99
-"""A feature whose values tell this share of the clicks, and of the non-clicks, knows the label."""
-
-FEWEST = 10
-"""Clicks, and non-clicks, below which nothing is said of a feature."""
+CROWDED = 0.05
+"""Share of values that share a bucket with others from which on a hash is said to be too small."""
 
 
-class Suspicions:
-    """Looks at features one by one, and notes what is odd.
+def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, manifest: dict[str, Any]) -> list[str]:
+    """What is odd about encoded rows.
 
-    Attributes:
-        found: the warnings.
+    Args:
+        settings: what they mean.
+        shards: the rows.
+        base: folder of what every row has.
+        manifest: what is known of all of them.
     """
+    every = Every(settings, base, list(manifest["domains"]))
+    found = [*_of_splits(every), *_of_verticals(every)]
+    if manifest["skipped"]:
+        found.append(f"{manifest['skipped']} rows of CSV could not be read and were left out.")
+    sample = Sample(every, shards)
+    for number, (name, feature) in enumerate(settings.features.items()):
+        if isinstance(feature, Categorical | Cross | Numeric | Bucketised):
+            values = sample.values(f"f{number}")
+            found += _of_feature(name, values, sample, ordered=isinstance(feature, Numeric | Bucketised))
+        if isinstance(feature, Categorical | Cross) and feature.hash:
+            found += _of_hash(name, crowding(shards, f"f{number}", feature.hash), feature.hash)
+        if isinstance(feature, History):
+            found += [*late_events(name, f"f{number}", shards), *own_history(settings, name, feature, shards)]
+    return found
 
-    def __init__(self, roles: Roles, tasks: Sequence[str]) -> None:
-        sample = slice(None, None, -(-len(roles.vertical) // SAMPLE))
-        self.sample, self.tasks = sample, tasks
-        self.label, self.valid = roles.label[sample] > 0, roles.valid[sample]
-        self.vertical = np.unique(roles.vertical[sample], return_inverse=True)[1]
-        self.found = [*_of_splits(roles), *_of_verticals(roles)]
 
-    def categorical(self, name: str, codes: NDArray) -> None:
-        """Looks at the codes of a feature, [rows]."""
-        self._look(name, codes[self.sample], ordered=False)
+def crowding(shards: Sequence[Shard], key: str, buckets: int) -> tuple[int, float]:
+    """About how many values were hashed, and the share of them that share their bucket with another.
 
-    def numeric(self, name: str, values: NDArray) -> None:
-        """Looks at the raw numbers of a feature, [rows]."""
-        self._look(name, values[self.sample], ordered=True)
+    The number is estimated from the empty buckets (K. Whang, B. Vander-Zanden, H. Taylor, A Linear-Time Probabilistic
+    Counting Algorithm for Database Applications, 1990); where none is empty it is a lower bound.
+    """
+    filled = np.zeros(buckets, dtype=bool)
+    for shard in shards:
+        filled[shard.column(key)] = True
+    room = buckets - 1  # Bucket 0 is for the unseen.
+    empty = max(room - int(filled.sum()), 1)
+    values = max(1.0, room * np.log(room / empty))
+    return round(values), float(1 - (1 - 1 / room) ** (values - 1)) if room > 1 else 1.0
 
-    def _look(self, name: str, values: NDArray, ordered: bool) -> None:
-        codes = np.unique(values, return_inverse=True)[1]
-        if _one_to_one(codes, self.vertical):
-            self.found.append(f"Feature `{name}` repeats the vertical one to one: to a student it is a constant.")
-        for task, column in enumerate(self.tasks):
-            valid = self.valid[:, task]
-            if _tells(codes[valid], self.label[valid, task], ordered):
-                self.found.append(
-                    f"Feature `{name}` all but determines the label of `{column}`; "
-                    "if it is known only after the click, leave it out."
-                )
+
+def _of_hash(name: str, crowd: tuple[int, float], buckets: int) -> list[str]:
+    values, share = crowd
+    if share <= CROWDED:
+        return []
+    what = f"of about {values:,} values in {buckets:,} buckets, {share:.0%} share one with another value"
+    return [f"Feature `{name}`: {what}; a larger `hash` tells more of them apart."]
+
+
+def _of_feature(name: str, values: NDArray, sample: Sample, ordered: bool) -> list[str]:
+    codes = np.unique(values, return_inverse=True)[1]
+    found = []
+    if _one_to_one(codes, sample.vertical):
+        found.append(f"Feature `{name}` repeats the vertical one to one: to a student it is a constant.")
+    for task, column in enumerate(sample.tasks):
+        valid = sample.valid[:, task]
+        shown, label = codes[valid], sample.label[valid, task]
+        if tells(shown, label, ordered):
+            found.append(
+                f"Feature `{name}` all but determines the label of `{column}`; "
+                "if it is known only after the click, leave it out."
+            )
+        else:
+            found += alone(name, column, shown, label, ordered)
+            found += [] if ordered else one_sided(name, column, shown, label)
+    return found
 
 
 def _one_to_one(one: NDArray, other: NDArray) -> bool:
@@ -60,43 +91,27 @@ def _one_to_one(one: NDArray, other: NDArray) -> bool:
     return pairs == values == other.max() + 1 > 1
 
 
-def _tells(codes: NDArray, label: NDArray[np.bool_], ordered: bool) -> bool:
-    """Whether values tell labels: by what most rows of a value have, or, ordered, because the labels lie apart."""
-    positive, rows = np.bincount(codes, weights=label), np.bincount(codes)
-    negative = rows - positive
-    if min(positive.sum(), negative.sum()) < FEWEST:
-        return False
-    if ordered:
-        below = np.cumsum(negative) - negative
-        area = (positive * (below + negative / 2)).sum() / (positive.sum() * negative.sum())
-        if max(area, 1 - area) > 1 - (1 - GIVEN_AWAY) / 10:
-            return True
-    again = rows > 1  # a value shown once tells its label whatever it is
-    told = [(count[again & (2 * count > rows)].sum(), count[again].sum()) for count in (positive, negative)]
-    return all(right > GIVEN_AWAY * of and of >= FEWEST for right, of in told)
-
-
-def _of_splits(roles: Roles) -> list[str]:
-    found = [f"No row is in the split `{NAMES[code]}`." for code in (VALID, TEST) if not (roles.split == code).any()]
-    if roles.time is not None and (roles.split == TEST).any() and (roles.split == TRAIN).any():
-        early = (roles.split == TEST) & (roles.time < roles.time[roles.split == TRAIN].max())
+def _of_splits(every: Every) -> list[str]:
+    found = [f"No row is in the split `{NAMES[code]}`." for code in (VALID, TEST) if not (every.split == code).any()]
+    if every.time is not None and (every.split == TEST).any() and (every.split == TRAIN).any():
+        early = (every.split == TEST) & (every.time < every.time[every.split == TRAIN].max())
         if early.any():
             found.append(f"{early.sum()} test rows are earlier than the last training row: the split looks ahead.")
     return found
 
 
-def _of_verticals(roles: Roles) -> list[str]:
+def _of_verticals(every: Every) -> list[str]:
     """Verticals that get no student, or one that nothing can be said of."""
-    count = len(roles.verticals)
-    clicks = (roles.label > 0) & roles.valid
+    count = len(every.verticals)
+    clicks = (every.label > 0) & every.valid
     lacking = {
-        "no training rows; they get no student": roles.split == TRAIN,
-        "no positives in their training rows": (roles.split == TRAIN) & clicks.any(axis=1),
-        "no test rows; their ratios do not exist": roles.split == TEST,
+        "no training rows; they get no student": every.split == TRAIN,
+        "no positives in their training rows": (every.split == TRAIN) & clicks.any(axis=1),
+        "no test rows; their ratios do not exist": every.split == TEST,
     }
     found = []
     for what, rows in lacking.items():
-        names = [roles.verticals[i] for i in np.flatnonzero(np.bincount(roles.vertical[rows], minlength=count) == 0)]
+        names = [every.verticals[i] for i in np.flatnonzero(np.bincount(every.vertical[rows], minlength=count) == 0)]
         if names:
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             found.append(f"{len(names)} of {count} verticals have {what}: {shown}.")

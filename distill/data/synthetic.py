@@ -20,7 +20,7 @@ import polars as pl
 from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 
-from distill.data.settings import World
+from distill.data.world import World
 from distill.errors import Fault, StoreError
 
 VERSION = 1

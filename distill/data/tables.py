@@ -1,15 +1,21 @@
-"""Which columns read which embedding table, and the values that a table may have to know."""
+"""Which columns read which embedding table, and how the values of a table become ids."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
+from distill.data.settings import Bucketised, Categorical, Cross, Feature, MultiValued, Sequence
 
-from distill.data.kinds import describe, plain
-from distill.data.settings import Categorical, Feature, MultiValued, Sequence
-from distill.errors import DataError, Fault
+GAPS = 64
+"""Height of a table of gaps in time: the logarithms of 2^62 seconds, and `UNSEEN`."""
+
+
+def columns(name: str, feature: Feature) -> tuple[str, ...]:
+    """The columns of the source that a feature reads."""
+    if isinstance(feature, Cross):
+        return feature.columns
+    if isinstance(feature, Sequence):
+        return (*feature.columns, *([feature.times] if feature.times is not None else []))
+    return (feature.column or name,)
 
 
 class Use(NamedTuple):
@@ -35,13 +41,17 @@ def uses(features: Mapping[str, Feature]) -> Iterator[Use]:
     feature has several.
     """
     for name, feature in features.items():
-        if isinstance(feature, Categorical):
+        if isinstance(feature, Categorical | Bucketised):
             yield Use(name, name, feature.column or name, 0)
+        elif isinstance(feature, Cross):
+            yield Use(name, name, " x ".join(feature.columns), 0)
         elif isinstance(feature, MultiValued):
             yield Use(feature.shares or name, name, feature.column or name, 0)
         elif isinstance(feature, Sequence):
             for place, (column, shares) in enumerate(feature.columns.items()):
                 yield Use(shares or f"{name}/{column}", name, column, place)
+            if feature.times is not None:
+                yield Use(f"{name}/{feature.times}", name, feature.times, len(feature.columns))
 
 
 def by_table(features: Mapping[str, Feature]) -> dict[str, list[Use]]:
@@ -52,34 +62,19 @@ def by_table(features: Mapping[str, Feature]) -> dict[str, list[Use]]:
     return tables
 
 
-def distinct(columns: Iterable[tuple[pl.Series, str]]) -> pl.Series:
-    """All values of some columns or lists, sorted, without null.
+def rule(features: Mapping[str, Feature], table: str) -> Categorical:
+    """How the values of a table with a vocabulary, or of a hashed one, become ids."""
+    feature = features.get(table)
+    return feature if isinstance(feature, Categorical) else Categorical()
 
-    Args:
-        columns: the values, and how a fault names them.
 
-    Raises:
-        DataError: the columns share a table but hold values of different kinds, so that no two would ever be equal.
+def given(features: Mapping[str, Feature], table: str) -> int | None:
+    """The height of a table whose ids do not depend on what training rows show: hashes and gaps; None for the others.
+
+    Buckets of numbers are left out: where they lie is fitted.
     """
-    found = []
-    for values, where in columns:
-        single = values.explode() if isinstance(values.dtype, pl.List) else values
-        found.append((plain(single.unique(), where).drop_nulls(), where))
-    typed = [(values, where) for values, where in found if len(values)] or found[:1]
-    (first, one), *others = typed
-    faults = [
-        Fault(where, f"holds {describe(values.dtype)}, but shares a table with {one}: {describe(first.dtype)}.")
-        for values, where in others
-        if values.dtype != first.dtype
-    ]
-    if faults:
-        raise DataError(*faults)
-    return pl.concat([values for values, _ in typed]).unique().sort()
-
-
-def codes(values: pl.Series, known: pl.Series) -> NDArray[np.int32]:
-    """The place of each plain value in the sorted values `known`; null comes behind the last."""
-    if not len(known):
-        return np.zeros(len(values), dtype=np.int32)
-    places = pl.int_range(len(known), dtype=pl.Int32, eager=True)
-    return values.replace_strict(known, places, default=len(known), return_dtype=pl.Int32).to_numpy()
+    feature = features.get(table)
+    if isinstance(feature, Categorical | Cross):
+        return feature.hash
+    histories = [(name, one.times) for name, one in features.items() if isinstance(one, Sequence)]
+    return GAPS if any(times is not None and f"{name}/{times}" == table for name, times in histories) else None

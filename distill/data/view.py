@@ -1,6 +1,6 @@
 """View: the features that rankers of one scope may see, gathered a whole batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,15 +10,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from distill.data.columns import feature_file, table_file
-from distill.data.encoding import known_values
-from distill.data.layout import layout, numeric_columns, of_kind
+from distill.data.encoding import sequence_file, table_file
+from distill.data.layout import IDS, LENGTH_BITS, layout, numeric_columns, of_kind
 from distill.data.sealed import MANIFEST, opened
 from distill.data.settings import Categorical, DataSettings, MultiValued, Vector
 from distill.data.settings import Sequence as History
 from distill.data.tables import uses
 from distill.files import read_json
-from distill.types import Batch, Features, FeatureSchema, SequenceField
+from distill.types import PAD, Batch, Features, FeatureSchema, SequenceField
 
 Scope = Literal["all", "vertical"]
 
@@ -35,7 +34,8 @@ class View:
         features: names of the features seen, in the order of the settings.
         settings: what they mean.
         verticals: names of the verticals.
-        base: folder of the columns that belong to no scope.
+        words: for each table with a vocabulary, what gives the value of each code, null first.
+        base: folder of what belongs to no scope.
         folder: folder of the records.
 
     Attributes:
@@ -51,17 +51,20 @@ class View:
         features: Sequence[str],
         settings: DataSettings,
         verticals: Sequence[str],
+        words: Mapping[str, Callable[[], pl.Series]],
         base: Path,
         folder: Path,
     ) -> None:
         self.fingerprint, self.scope, self.settings = fingerprint, scope, settings
-        self.verticals, self.base, self.folder = tuple(verticals), base, folder
+        self.verticals, self._words, self.base, self.folder = tuple(verticals), words, base, folder
         self.heights: dict[str, list[int]] = read_json(folder / MANIFEST)["heights"]
         self.features = {name: settings.features[name] for name in features}
-        self.hide = torch.tensor([self.features[name].hide for name in of_kind(self.features, Categorical)])
+        ids = [self.features[name] for name in of_kind(self.features, *IDS)]
+        self.hide = torch.tensor([feature.hide if isinstance(feature, Categorical) else 0.0 for feature in ids])
         self._layout = layout(self.features, len(settings.tasks))
         self._record = _tensor(folder / "record.npy")
-        self._vectors = {name: _tensor(feature_file(base, settings, name)) for name in of_kind(self.features, Vector)}
+        self._windows = {name: self._window(name) for name in self._layout.shapes}
+        self._vectors = {name: _tensor(self._vector_file(name)) for name in of_kind(self.features, Vector)}
 
     def schema(self, vertical: str | None) -> FeatureSchema:
         """What a ranker sees: of `vertical`, or in scope `all` (None) of every vertical."""
@@ -70,30 +73,29 @@ class View:
             tasks=tuple(self.settings.tasks),
             verticals=len(self.verticals) if self.scope == "all" else 1,
             tables={table: heights[group] for table, heights in self.heights.items()},
-            categorical=tuple(of_kind(self.features, Categorical)),
+            categorical=tuple(of_kind(self.features, *IDS)),
             numeric=tuple(numeric_columns(self.features)),
-            sequences=tuple(map(self._field, self._layout.sequences)),
+            sequences=tuple(map(self._field, self._layout.shapes)),
             vectors={name: table.shape[1] for name, table in self._vectors.items()},
         )
 
     def take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         """Gathers the impressions with these row numbers, without knowledge.
 
-        Row -1 fills up a batch: it weighs nothing, and every id of it is `UNSEEN`, which each ranker has.
+        Row -1 fills up a batch: it weighs nothing, every id of it is `UNSEEN`, which each ranker has, and its histories
+        are empty.
         """
         at, flat = self._layout, rows.flatten().clamp(min=0)
         record = self._record.index_select(0, flat).unflatten(0, rows.shape)
         record.masked_fill_((rows < 0)[..., None], 0)
-        numbers = record.view(torch.float32)
+        numbers, words = record.view(torch.float32), record.view(torch.int64)
         vectors = {name: table.index_select(0, flat).unflatten(0, rows.shape) for name, table in self._vectors.items()}
         return Batch(
             features=Features(
                 vertical=record[..., at.vertical.start].long() if self.scope == "all" else torch.zeros_like(rows),
                 categorical=record[..., at.categorical],
                 numeric=numbers[..., at.numeric],
-                sequences={
-                    name: record[..., slot].unflatten(-1, at.shapes[name]) for name, slot in at.sequences.items()
-                },
+                sequences={name: self._events(name, words[..., place]) for place, name in enumerate(at.shapes)},
                 vectors=vectors,
             ),
             label=numbers[..., at.label],
@@ -102,16 +104,31 @@ class View:
             knowledge={},
         )
 
+    def _events(self, name: str, words: Int[Tensor, "*members rows"]) -> Int[Tensor, "*members rows steps columns"]:
+        """The events of a history, filled up with `PAD`: one window a row, whose end belongs to the rows behind it."""
+        shape = self._layout.shapes[name]
+        found = self._windows[name].index_select(0, (words >> LENGTH_BITS).flatten()).view(*words.shape, *shape)
+        lengths = (words & ((1 << LENGTH_BITS) - 1)).to(torch.int32)
+        beyond = torch.arange(shape[0], dtype=torch.int32) >= lengths[..., None]
+        return found.masked_fill_(beyond[..., None], PAD)
+
+    def _window(self, name: str) -> Int[Tensor, "events width"]:
+        """As many steps as are ever asked for, from each event on: views of one table that overlap."""
+        events = _tensor(sequence_file(self.folder, self.settings, name))
+        steps, columns = self._layout.shapes[name]
+        return events.as_strided((events.shape[0] - steps + 1, steps * columns), (columns, 1))
+
+    def _vector_file(self, name: str) -> Path:
+        return self.base / f"vector-{list(self.settings.features).index(name)}.npy"
+
     def values(self, table: str, vertical: str | None) -> pl.Series | None:
-        """The value that each id of a table stands for, null where it is `UNSEEN` or null; None for a hashed table."""
-        rule = self.settings.features.get(table)
-        if isinstance(rule, Categorical) and rule.hash:
+        """The value of each id of a table, null where it is `UNSEEN` or null; None where ids are computed."""
+        if table not in self._words:
             return None
-        group = self._group(vertical)
-        first = sum(height - 1 for height in self.heights[table][:group])
-        codes = opened(table_file(self.folder, self.settings, table).with_suffix(".npy"))
-        known = known_values(self.base, self.settings, table)
-        return known.gather(np.append(len(known) - 1, codes[first : first + self.heights[table][group] - 1]))
+        group, heights = self._group(vertical), self.heights[table]
+        first = sum(height - 1 for height in heights[:group])
+        codes = opened(table_file(self.folder, self.settings, table))[first : first + heights[group] - 1]
+        return self._words[table]().gather(np.append(0, codes))
 
     def _group(self, vertical: str | None) -> int:
         if self.scope == "all":

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from distill.data.settings import Categorical, DataSettings, MultiValued, SplitByColumn, SplitByHash, SplitByTime
 from distill.data.settings import Sequence as History
+from distill.data.tables import columns
 from distill.errors import suggestion
 from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
 from distill.recipe.tree import KeyPath
@@ -136,11 +137,6 @@ def _columns_that_tell(data: DataSettings) -> Iterator[Finding]:
                 role, home = told[column]
                 what = f'column "{column}" is {role}; a ranker must not see it.'
                 yield Finding((*FEATURES, name), what, "Remove this feature.", (home, (*FEATURES, name, "column")))
-
-
-def columns(name: str, feature: object) -> Sequence[str]:
-    """The columns of the source that a feature reads."""
-    return list(feature.columns) if isinstance(feature, History) else [feature.column or name]
 
 
 def _teacher(recipe: Recipe) -> Iterator[Finding]:

@@ -99,11 +99,13 @@ def test_a_label_of_several_tasks_may_be_null_but_not_two(table, load_frame):
     assert said == "column `bought`, row 3: a label is 0 or 1, but this column holds 2."
 
 
+BINARY = "Write 0 and 1, or true and false."
+ISO = "Write all as 2030-01-31T23:59, or all with a zone as 2030-01-31T23:59+00:00."
 TEXT, LISTS = pl.lit("n/a"), pl.lit([1])
 
 KINDS = [
-    ("label", TEXT, {}, 'text ("n/a"), where numbers are meant.'),
-    ("label", LISTS, {}, "lists of whole numbers, where numbers are meant."),
+    ("label", TEXT, {}, f'text ("n/a"), where numbers are meant. {BINARY}'),
+    ("label", LISTS, {}, f"lists of whole numbers, where numbers are meant. {BINARY}"),
     ("vertical", pl.lit(0.5), {}, "numbers, where names are meant."),
     ("vertical", LISTS, {}, "lists of whole numbers, where names are meant."),
     ("domain", pl.lit(0.5), DOMAIN, "numbers, where names are meant."),
@@ -111,8 +113,8 @@ KINDS = [
     ("split", pl.lit("dev"), {}, '"dev" in 60 rows. `split` must say "train", "valid" or "test".'),
     ("split", pl.lit(None), {}, 'null in 60 rows. `split` must say "train", "valid" or "test".'),
     ("moment", pl.lit(True), TIME, "true and false, where times are meant."),
-    ("moment", pl.lit("01/02/2030"), TIME, "text that is no ISO date or time. Write all as 2030-01-31T23:59."),
-    ("moment", TEXT, TIME, "text that is no ISO date or time. Write all as 2030-01-31T23:59."),
+    ("moment", pl.lit("01/02/2030"), TIME, f"text that is no ISO date or time. {ISO}"),
+    ("moment", TEXT, TIME, f"text that is no ISO date or time. {ISO}"),
     ("user", LISTS, {"user": "user"}, "lists of whole numbers, where one value a row is meant."),
     ("weight", TEXT, WEIGHT, 'text ("n/a"), where numbers are meant.'),
     ("id", pl.lit(0.5), ID, "numbers, where row ids are meant. Use whole numbers or text."),
@@ -198,4 +200,4 @@ def test_all_faults_at_once(table, load_frame):
     with pytest.raises(DataError) as caught:
         load_frame(bad, user="user", split=HASH, **WEIGHT)
     columns = [fault.where.rpartition("column ")[2] for fault in caught.value.faults]
-    assert columns == ["`label`, row 1", "`user`", "`weight`, row 2", "`place`", "`stars`", "`tags`", "`age`, row 3"]
+    assert columns == ["`label`, row 1", "`user`", "`weight`, row 2", "`place`", "`age`, row 3", "`stars`", "`tags`"]

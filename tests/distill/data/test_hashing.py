@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.data.hashing import NULL, RowDigest, hashes, mixed
+from distill.data.hashing import NULL, Part, RowDigest, hashes, mixed, of_lists
 
 MASK = 2**64 - 1
 
@@ -49,13 +49,34 @@ def test_zeros_are_one_number():
     assert np.unique(hashes(pl.Series([0.0, -0.0]))).size == 1
 
 
-def test_rows_tell_columns_and_order_apart():
-    def part(*columns: list[int], rows: tuple[int, ...] = (0, 1)) -> str:
-        digest = RowDigest(2)
-        for column in columns:
-            digest.add(hashes(pl.Series(column)))
-        return digest.part(np.array(rows))
+def part(*columns: list[int], rows: tuple[int, ...] = (0, 1)) -> Part:
+    digest = RowDigest(2)
+    for column in columns:
+        digest.add(hashes(pl.Series(column)))
+    return Part.of(digest.state[list(rows)])
 
+
+def test_rows_tell_columns_and_order_apart():
     names = [part([1, 2], [3, 4]), part([3, 4], [1, 2]), part([1, 2], [4, 3]), part([1, 2]), part([1, 2], rows=(1, 0))]
     assert len(set(names)) == len(names)
     assert part([5, 6], rows=(0,)) == part([5, 7], rows=(0,))
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=9), st.integers(0, 9))
+def test_digests_of_successive_rows_add_up(states, cut):
+    states = np.array(states, dtype=np.uint64)
+    assert Part.of(states[:cut]).then(Part.of(states[cut:])) == Part.of(states)
+
+
+def test_groups_have_digests_of_their_own():
+    digest = RowDigest(5)
+    digest.add(hashes(pl.Series([1, 2, 3, 4, 5])))
+    found = digest.parts(np.array([2, 0, 2, 0, 2]), ["a", "b", "c"])
+    assert found == {"a": Part.of(digest.state[[1, 3]]), "c": Part.of(digest.state[[0, 2, 4]])}
+
+
+@given(st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=4))
+def test_lists_differ_as_their_entries_and_order_do(lists):
+    marks = hashes(pl.Series([entry for one in lists for entry in one], dtype=pl.Int64))
+    found = of_lists(marks, np.array([len(one) for one in lists], dtype=np.int64))
+    assert len(set(found.tolist())) == len(set(map(tuple, lists)))

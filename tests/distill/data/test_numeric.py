@@ -14,7 +14,7 @@ NAN = float("nan")
 
 def both(values: list[float], train: list[bool], **settings) -> np.ndarray:
     feature, numbers = Numeric.model_validate(settings), np.array(values)
-    return apply(numbers, fit(numbers, np.array(train), feature), feature)
+    return apply(numbers, fit(numbers[np.array(train)], feature), feature)
 
 
 def test_standardise_is_that_of_the_training_rows():
