@@ -1,5 +1,6 @@
 """What happens beside training, each a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -33,13 +34,32 @@ class Passes(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hands over the members whose pass ends with this step."""
-        live = len(learner.fleet)
-        done = (batch_idx + 1) % self.pass_steps[:live] == 0
+        live, steps_done = len(learner.fleet), learner.first_step + batch_idx + 1
+        done = steps_done % self.pass_steps[:live] == 0
         for member in done.nonzero().flatten().tolist():
             steps = int(self.pass_steps[member])
             loss = float(learner.costs[member]) / steps
             learner.costs[member] = 0
-            self.keep(member, (batch_idx + 1) // steps, learner.fleet.member(member).eval(), loss)
+            self.keep(member, steps_done // steps, learner.fleet.member(member).eval(), loss)
+
+
+class Checkpoint(Callback):
+    """Saves a training now and then, so that a killed one loses no more than that.
+
+    Args:
+        save: called with the learner and the number of steps that are done.
+        every: seconds between two of them.
+    """
+
+    def __init__(self, save: Callable[[Learner, int], None], every: float) -> None:
+        self.save, self.every = save, every
+        self.last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Saves, if it is time."""
+        if time.monotonic() - self.last >= self.every:
+            self.save(learner, learner.first_step + batch_idx + 1)
+            self.last = time.monotonic()
 
 
 class ScoreAhead(Callback):

@@ -1,8 +1,9 @@
 """Cohort: members that train as one stack, and what is kept of them on disk."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distill.callbacks import Advance, Passes
-from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
+from distill.callbacks import Advance, Checkpoint, Passes
+from distill.checkpoints import Checkpoints
+from distill.data.impressions import TEST, TRAIN, Impressions, View
 from distill.feed import Feed, predictions
 from distill.files import read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
@@ -20,13 +22,15 @@ from distill.heads import AuxiliaryHead
 from distill.knowledge import Knowledge
 from distill.learner import Learner, Pace, train
 from distill.member import SOURCE, Member
-from distill.metrics import base_entropy, cross_entropy
 from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
-from distill.ranker import Ranker
 from distill.recipe.sections import Students
+from distill.recorder import Recorder
 from distill.sampling import Shuffled
 from distill.stopping import Validation
+
+CHECKPOINT = 30.0
+"""Seconds between two checkpoints of a cohort: what a killed worker loses at most."""
 
 
 class Course(NamedTuple):
@@ -84,14 +88,14 @@ class Cohort:
         return (self.folder / "students").exists()
 
     def train(self, course: Course) -> None:
-        """Trains its members and keeps them as they are after each pass."""
+        """Trains its members, from the last checkpoint if there is one, and keeps them as they are after each pass."""
+        checkpoints = Checkpoints(self.folder / "checkpoints")
         with whole_folder(self.folder / "trained") as draft:
-            recorder = _Recorder(self.members, course)
-            _train(self.members, course, recorder)
-            for number, weights in enumerate(recorder.weights, 1):
-                save_file(weights, draft / f"pass-{number}.safetensors")
-            write_json(draft / "record.json", recorder.record())
+            recorder = Recorder(course.students.train.epochs, self.members, course.impressions, course.view)
+            _train(self.members, course, recorder, checkpoints)
+            recorder.save(draft)
             write_json(draft / "members.json", [member._asdict() for member in self.members])
+        checkpoints.clear()
 
     def result(self) -> Trained:
         """What training showed."""
@@ -141,65 +145,19 @@ def find(folder: Path) -> list[Cohort]:
     return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
 
 
-class _Recorder:
-    """Takes down each member at the end of each of its passes."""
-
-    def __init__(self, members: Sequence[Member], course: Course) -> None:
-        epochs = course.students.train.epochs
-        self.course = course
-        self.rows = [course.impressions.select(VALID, member.vertical) for member in members]
-        self.weights: list[dict[str, Tensor]] = [{} for _ in range(epochs)]
-        self.cross_entropy = [[float("nan")] * epochs for _ in members]
-        self.curves: list[list[float]] = [[] for _ in members]
-        self.failed: dict[int, str] = {}
-
-    def keep(self, place: int, number: int, ranker: Ranker, loss: float) -> None:
-        """Called by `Passes`."""
-        if not all(tensor.isfinite().all() for tensor in ranker.parameters()):
-            self.failed.setdefault(place, f"its weights were no longer finite after pass {number}")
-            return
-        self.weights[number - 1] |= {f"{place}/{name}": tensor for name, tensor in ranker.state_dict().items()}
-        self.cross_entropy[place][number - 1] = self._validate(ranker, self.rows[place])
-        self.curves[place].append(loss)
-
-    def record(self) -> dict[str, Any]:
-        """All that is known, as plain values."""
-        return {
-            "validations": [
-                {"cross_entropy": [None if x != x else x for x in sums], "rest": self._rest(rows)}
-                for sums, rows in zip(self.cross_entropy, self.rows, strict=True)
-            ],
-            "curves": self.curves,
-            "failed": self.failed,
-        }
-
-    def _validate(self, ranker: Ranker, rows: np.ndarray) -> float:
-        total = 0.0
-        for chunk, prediction in predictions(ranker, self.course.view, rows):
-            label, weight = _truth(self.course.impressions, chunk)
-            total += float(cross_entropy(prediction.logit.numpy(), label, weight).sum())
-        return total
-
-    def _rest(self, rows: np.ndarray) -> tuple[float, int, int]:
-        label, weight = _truth(self.course.impressions, rows)
-        base = sum(base_entropy(clicks, weights) for clicks, weights in zip(label.T, weight.T, strict=True))
-        there = weight > 0
-        return float(base), int((label * there).sum()), int(((1 - label) * there).sum())
-
-
-def _truth(impressions: Impressions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
-    return impressions.label[rows], impressions.weight[rows, None] * impressions.valid[rows]
-
-
-def _train(members: Sequence[Member], course: Course, recorder: _Recorder) -> None:
+def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
     rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
-    steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
+    state, failed, first = checkpoints.latest(recorder)
+    epochs = [settings.epochs] * len(members)
+    steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
     learner = _learner(members, course, steps.steps)
-    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge})
-    train(learner, feed, [Passes(steps.pass_steps, recorder.keep), Advance(course.tell)])
+    learner.resume(state, first, failed)
+    course.tell(steps.seen(first))
+    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first)
+    save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
+    train(learner, feed, [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save])
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
 

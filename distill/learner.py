@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,6 +15,9 @@ from distill.fleet import Fleet
 from distill.objective import Objective
 from distill.optimizer import MemberAdam, Rates, Tables
 from distill.types import Batch
+
+LIVE = "live"
+"""Name, in a state, of the members that are still in the stack: whether each is sound."""
 
 
 class Pace(NamedTuple):
@@ -68,8 +72,11 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
         self.adam = MemberAdam(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
-        for name, tensor in self._goes_on().items() if self._resumed else ():
-            tensor.data.copy_(self._resumed[name])
+        if self._resumed:
+            self._narrow(len(self._resumed[LIVE]))
+            self.adam.quarantine(self._resumed[LIVE])
+            for name, tensor in self._goes_on().items():
+                tensor.data.copy_(self._resumed[name])
         return self.adam
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
@@ -82,21 +89,27 @@ class Learner(LightningModule):
         return losses.total
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that training goes on from: weights and moments."""
-        return {name: tensor.detach() for name, tensor in self._goes_on().items()}
+        """Everything that training goes on from: weights, moments, and who is still in the stack and sound."""
+        return {name: tensor.detach() for name, tensor in self._goes_on().items()} | {
+            LIVE: torch.tensor(self.adam.live)
+        }
 
-    def resume(self, state: dict[str, Tensor], step: int) -> None:
+    def resume(self, state: dict[str, Tensor], step: int, failed: Mapping[int, int] = MappingProxyType({})) -> None:
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
-        self._resumed, self.first_step = state, step
+        self._resumed, self.first_step, self.failed = state, step, dict(failed)
 
     def _goes_on(self) -> dict[str, Tensor]:
-        return dict(self.named_parameters()) | {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
+        moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
+        return dict(self.named_parameters()) | moments | {"costs": self.costs}
 
-    def _keep_pace(self, step: int, live: int) -> None:
+    def _narrow(self, live: int) -> None:
         if live < len(self.fleet):
             for stack in filter(None, (self.fleet, self.heads)):
                 stack.narrow(live)
             self.adam.narrow(live)
+
+    def _keep_pace(self, step: int, live: int) -> None:
+        self._narrow(live)
         self.adam.scale = self.pace.scale(step)
         self.fleet.set_clock(torch.tensor([[seed, step] for seed in self.pace.seeds[:live]]))
 

@@ -8,13 +8,16 @@ from typing import Literal, NamedTuple
 from distill.data.impressions import TRAIN, Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.optimizer import Tables
-from distill.recipe.sections import Students, Train
+from distill.recipe.sections import Students
 from distill.sampling import pass_steps
-from distill.types import FeatureSchema
 
 Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
+
+
+FEWEST, MOST = 8, 256
+"""Members of a stack, where there are as many: both even, for the sake of twins."""
 
 
 class Member(NamedTuple):
@@ -27,6 +30,7 @@ class Member(NamedTuple):
         seed: number of the seed, from 0.
         random_seed: from which its weights, its order of rows and its dropout are drawn; the same for both arms.
         rows: number of its training rows.
+        batch: number of rows of a step.
         settings: what may differ between members of one fleet.
         tables: how its tables are stepped, the same for a whole fleet.
         fingerprint: hash of all that decides how it turns out.
@@ -39,6 +43,7 @@ class Member(NamedTuple):
     seed: int
     random_seed: int
     rows: int
+    batch: int
     settings: dict[str, float]
     tables: Tables
     fingerprint: str
@@ -75,16 +80,26 @@ def size_class(rows: int) -> int:
     return int(math.log2(max(1, rows))) // 2
 
 
-def cohorts(members: Iterable[Member], most: int) -> list[list[Member]]:
-    """Who trains together: members of one size class whose tables are stepped alike, the longest training first, at
-    most `most` at once.
+def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
+    """Who trains together: members of one size class whose tables are stepped alike, the longest training first.
 
     A pure function of the members; the twins of a vertical stay together.
+
+    Args:
+        members: who is to train.
+        step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
+            besides, few enough for the processor's cache.
     """
     alike = lambda one: (-size_class(one.rows), one.tables)  # noqa: E731
     ordered = sorted(members, key=lambda one: (*alike(one), -one.rows, one.vertical, one.seed, one.arm))
-    classes = [list(group) for _, group in groupby(ordered, key=alike)]
-    return [group[first : first + most] for group in classes for first in range(0, len(group), most)]
+    found = []
+    for _, group in groupby(ordered, key=alike):
+        left = list(group)
+        while left:
+            most = min(MOST, max(FEWEST, step_rows // left[0].batch // 2 * 2))
+            found.append(left[:most])
+            left = left[most:]
+    return found
 
 
 def _member(
@@ -100,7 +115,8 @@ def _member(
     rows = len(impressions.select(TRAIN, vertical))
     random_seed = derived_seed(seed, "student", vertical, number)
     settings = _settings(students, arm)
-    tables = _tables(students.train, view.schema(vertical), rows)
+    batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
+    tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common.append(tables)
     lesson = [knowledge, students.distill.logit.head] if arm == "distilled" else []
@@ -111,15 +127,12 @@ def _member(
         seed=number,
         random_seed=random_seed,
         rows=rows,
+        batch=batch,
         settings=settings,
         tables=tables,
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, lesson, size_class(rows)),
     )
-
-
-def _tables(train: Train, schema: FeatureSchema, rows: int) -> Tables:
-    return train.rule(schema, -(-rows // pass_steps(rows, train.batch, train.least_steps)))
 
 
 def _settings(students: Students, arm: Arm) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
-from distill.cohort import Course
+from distill.cohort import Cohort, Course
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
@@ -21,9 +22,13 @@ from distill.recording import record_key, records, started
 from distill.scoring import Lesson, audited, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker
-from distill.training import Student, train_students, wanting
+from distill.training import Student, train_in_turn, train_students, wanting
+from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
+
+ELSEWHERE = {"data": {"path"}, "tracking": True, "store": True, "workers": True}
+"""Where things lie and who works on them: what does not decide how a recipe turns out."""
 
 Table = dict[str, Any]
 """A leaderboard, as `distill compare --json` writes it."""
@@ -76,7 +81,7 @@ def compare(recipe: Recipe) -> Table:
 
 def _identity(recipe: Recipe) -> Table:
     """What decides how a recipe turns out: not where its data lie, nor where its results go."""
-    return recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"path"}, "tracking": True, "store": True})
+    return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE)
 
 
 def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
@@ -112,7 +117,17 @@ def _study(
     new = [member for cohort in wanting(members, store.cohorts) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
         course = Course(recipe.students, impressions, view, knowledge, bar.advance)
-        return train_students(members, course, store.cohorts, store.stopping)
+        train = partial(_train, Job(recipe, knowledge.manifest.fingerprint))
+        return train_students(members, course, store.cohorts, store.stopping, train)
+
+
+def _train(job: Job, cohorts: Sequence[Cohort], course: Course) -> None:
+    """In this process, or in several where that is worth their start."""
+    workers = workers_for(job.recipe, cohorts)
+    if workers > 1:
+        train_apart(cohorts, job, workers, course.tell)
+    else:
+        train_in_turn(cohorts, course)
 
 
 def _judge(

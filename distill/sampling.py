@@ -32,36 +32,51 @@ class Shuffled:
         batch: most rows of a step.
         epochs: each member's number of passes.
         least: fewest steps of a pass.
+        first: the step to begin with, where others went before.
     """
 
     def __init__(
-        self, rows: Sequence[np.ndarray], seeds: Sequence[int], batch: int, epochs: Sequence[int], least: int = 1
+        self,
+        rows: Sequence[np.ndarray],
+        seeds: Sequence[int],
+        batch: int,
+        epochs: Sequence[int],
+        least: int = 1,
+        first: int = 0,
     ) -> None:
         self.rows = [torch.from_numpy(np.asarray(own)) for own in rows]
         self.seeds = seeds
-        self.batch = batch
+        self.first = first
         self._sizes = torch.tensor([len(own) for own in rows])
         self.pass_steps = torch.tensor([pass_steps(len(own), batch, least) for own in rows])
         self.steps = self.pass_steps * torch.tensor(epochs)
         if (self.steps.diff() > 0).any():
             raise ValueError("members must stand in order of their steps, longest first")
         self._order = torch.full((len(rows), max(map(len, rows))), FILL)
+        self._turn = torch.full((len(rows),), -1)
 
     def __len__(self) -> int:
-        """Steps of the longest member."""
-        return int(self.steps[0])
+        """Steps of the longest member that are left."""
+        return int(self.steps[0]) - self.first
+
+    def seen(self, step: int) -> int:
+        """Rows of all members together in the steps before `step`."""
+        done = self.steps.clamp_max(step)
+        start = done % self.pass_steps * self._sizes // self.pass_steps
+        return int((done // self.pass_steps * self._sizes + start).sum())
 
     def __iter__(self) -> Iterator[Int[Tensor, "members rows"]]:
         """The row numbers of each step, for the members that are not done, filled up with `FILL`."""
-        for step in range(len(self)):
+        for step in range(self.first, int(self.steps[0])):
             yield self.at(step)
 
     def at(self, step: int) -> Int[Tensor, "members rows"]:
-        """The row numbers of one step. Steps must be asked for in order."""
+        """The row numbers of one step, the same whichever was asked for before."""
         live = int((self.steps > step).sum())
         turn, position = step // self.pass_steps[:live], step % self.pass_steps[:live]
-        for member in (position == 0).nonzero().flatten().tolist():
+        for member in (turn != self._turn[:live]).nonzero().flatten().tolist():
             self._shuffle(member, int(turn[member]))
+        self._turn[:live] = turn
         start = position * self._sizes[:live] // self.pass_steps[:live]
         stop = (position + 1) * self._sizes[:live] // self.pass_steps[:live]
         return self._window(start, stop)

@@ -25,8 +25,8 @@ FLOORS = [
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
         *("objective", "heads", "fleet", "optimizer", "evidence"),
     },
-    {"learner", "callbacks", "cohort", "scoring", "training", "tracking"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing"},
+    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
+    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""

@@ -223,5 +223,7 @@ class Recipe(Settings):
     """How sure a verdict must be."""
     tracking: Tracking = Tracking()
     """Where the students are recorded."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")
     """Folder of everything the tool writes; relative to the current folder."""

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from distill.member import Member, cohorts, size_class
+from distill.member import Member
 from distill.stopping import Validation, decide, group_decision, own_decision
 
 
 def member(vertical: str, group: str = "small", rows: int = 500, arm: str = "control") -> Member:
-    return Member(vertical, None, arm, 0, 0, rows, {}, vertical + arm, group)
+    return Member(vertical, None, arm, 0, 0, rows, 32, {}, "adam", vertical + arm, group)
 
 
 def validation(*sums: float, clicks: int = 10) -> Validation:
@@ -40,14 +40,3 @@ def test_arms_decide_by_the_same_rule_apart() -> None:
     pair = [member("a", "control"), member("a", "distilled", arm="distilled")]
     passes, _ = decide(pair, [validation(1.0, 2.0), validation(2.0, 1.0)], 400, {})
     assert passes == [1, 2]
-
-
-def test_cohorts_hold_one_size_class_in_order_of_length() -> None:
-    """A pure function of the members: any order in, the same out; and what is left after a kill is cut as before."""
-    members = [member(f"v{n}", rows=n, arm=arm) for n in (100, 90, 3000, 5, 700) for arm in ("control", "distilled")]
-    found = cohorts(members, most=4)
-    assert found == cohorts(list(reversed(members)), most=4)
-    assert all(len({size_class(one.rows) for one in group}) == 1 for group in found)
-    assert all(group == sorted(group, key=lambda one: -one.rows) for group in found)
-    left = [one for group in found[1:] for one in group]
-    assert cohorts(left, most=4) == found[1:]

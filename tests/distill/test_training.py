@@ -117,12 +117,19 @@ def test_a_second_call_trains_nobody(impressions: Impressions, knowledge: Knowle
     assert equal(again, students)
 
 
-@pytest.mark.parametrize("stop", [10, 3000, 6000])
+@pytest.mark.parametrize(("stop", "every"), [(10, 30.0), (3000, 30.0), (3000, 0.0), (4500, 0.0)])
 def test_a_killed_run_goes_on_with_the_same_numbers(
-    impressions: Impressions, knowledge: Knowledge, whole: tuple, tmp_path: Path, stop: int
+    impressions: Impressions,
+    knowledge: Knowledge,
+    whole: tuple,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+    every: float,
 ) -> None:
-    """Bit for bit, and no draft is left behind."""
-    seen = 0
+    """Bit for bit, from its last checkpoint, and neither draft nor checkpoint is left behind."""
+    seen, first = 0, None
+    monkeypatch.setattr("distill.cohort.CHECKPOINT", every)
 
     def die(rows: int) -> None:
         nonlocal seen
@@ -130,10 +137,15 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
         if seen > stop:
             raise KeyboardInterrupt
 
+    def count(rows: int) -> None:
+        nonlocal first
+        first = rows if first is None else first
+
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         trained(course(impressions, knowledge, die), tmp_path)
-    assert equal(trained(course(impressions, knowledge), tmp_path), whole[1])
-    assert not list(tmp_path.rglob("*.draft"))
+    assert equal(trained(course(impressions, knowledge, count), tmp_path), whole[1])
+    assert (first > 0) == (every == 0.0)
+    assert not list(tmp_path.rglob("*.draft")) and not list(tmp_path.rglob("checkpoints"))
 
 
 def test_a_new_vertical_costs_one_vertical(impressions: Impressions, knowledge: Knowledge, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Recorder: takes down each member of a cohort at the end of each of its passes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from distill.data.impressions import VALID, Impressions, View
+from distill.feed import predictions
+from distill.files import read_json, write_json
+from distill.member import Member
+from distill.metrics import base_entropy, cross_entropy
+from distill.ranker import Ranker
+
+
+class Recorder:
+    """Keeps weights, training loss, and how a member does on the validation rows of its vertical.
+
+    Args:
+        passes: of every member.
+        members: those of the cohort.
+        impressions: the rows.
+        view: their features.
+
+    Attributes:
+        failed: place of a member -> why it failed.
+    """
+
+    def __init__(self, passes: int, members: Sequence[Member], impressions: Impressions, view: View) -> None:
+        self.impressions, self.view = impressions, view
+        self.rows = [impressions.select(VALID, member.vertical) for member in members]
+        self.weights: list[dict[str, Tensor]] = [{} for _ in range(passes)]
+        self.cross_entropy: list[list[float | None]] = [[None] * passes for _ in members]
+        self.curves: list[list[float]] = [[] for _ in members]
+        self.failed: dict[int, str] = {}
+
+    def keep(self, place: int, number: int, ranker: Ranker, loss: float) -> None:
+        """Takes down a member after pass `number`, with its mean training loss of that pass."""
+        if not all(tensor.isfinite().all() for tensor in ranker.parameters()):
+            self.failed.setdefault(place, f"its weights were no longer finite after pass {number}")
+            return
+        self.weights[number - 1] |= {f"{place}/{name}": tensor for name, tensor in ranker.state_dict().items()}
+        self.cross_entropy[place][number - 1] = self._validate(ranker, self.rows[place])
+        self.curves[place].append(loss)
+
+    def save(self, folder: Path) -> None:
+        """Writes all that is known."""
+        for number, weights in enumerate(self.weights, 1):
+            save_file(weights, folder / f"pass-{number}.safetensors")
+        validations = [
+            {"cross_entropy": sums, "rest": self._rest(rows)}
+            for sums, rows in zip(self.cross_entropy, self.rows, strict=True)
+        ]
+        write_json(folder / "record.json", {"validations": validations, "curves": self.curves, "failed": self.failed})
+
+    def load(self, folder: Path) -> None:
+        """Goes on from what was saved."""
+        self.weights = [load_file(folder / f"pass-{number}.safetensors") for number in range(1, len(self.weights) + 1)]
+        record: dict[str, Any] = read_json(folder / "record.json")
+        self.cross_entropy = [one["cross_entropy"] for one in record["validations"]]
+        self.curves = record["curves"]
+        self.failed = {int(place): reason for place, reason in record["failed"].items()}
+
+    def _validate(self, ranker: Ranker, rows: np.ndarray) -> float | None:
+        total = 0.0
+        for chunk, prediction in predictions(ranker, self.view, rows):
+            label, weight = self._truth(chunk)
+            total += float(cross_entropy(prediction.logit.numpy(), label, weight).sum())
+        return total if np.isfinite(total) else None
+
+    def _rest(self, rows: np.ndarray) -> tuple[float, int, int]:
+        label, weight = self._truth(rows)
+        base = sum(base_entropy(clicks, weights) for clicks, weights in zip(label.T, weight.T, strict=True))
+        there = weight > 0
+        return float(base), int((label * there).sum()), int(((1 - label) * there).sum())
+
+    def _truth(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
+        known = self.impressions
+        return known.label[rows], known.weight[rows, None] * known.valid[rows]

@@ -1,0 +1,182 @@
+"""Workers: cohorts trained by several processes, one a core, each restarted when it dies."""
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from distill.cohort import Cohort, Course
+from distill.data.impressions import load
+from distill.errors import DistillError, Fault, TrainingError
+from distill.recipe import Recipe
+from distill.store import Store
+from distill.training import halves, train_whole
+
+WORTHWHILE = 4_000_000
+"""Rows, times passes, from which a second process is worth the seconds that it takes to start."""
+
+ATTEMPTS = 3
+"""Times a cohort may kill its worker before it is halved; one student alone is then given up."""
+
+
+class Job(NamedTuple):
+    """What a worker needs in order to train any cohort of a run: everything else is in the store.
+
+    Attributes:
+        recipe: what is run.
+        knowledge: fingerprint of the teacher's table.
+    """
+
+    recipe: Recipe
+    knowledge: str
+
+
+def workers_for(recipe: Recipe, cohorts: Sequence[Cohort]) -> int:
+    """Processes that are worth their start: one a core at most, unless the recipe says how many."""
+    rows = sum(member.rows for cohort in cohorts for member in cohort.members) * recipe.students.train.epochs
+    if recipe.workers is None and rows < WORTHWHILE:
+        return 1
+    return min(recipe.workers or len(os.sched_getaffinity(0)), len(cohorts))
+
+
+def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[[int], None]) -> None:
+    """Trains cohorts in `count` processes, the longest first.
+
+    A process that dies is started again, and its cohort goes on from its last checkpoint. Results are those of one
+    process, to the bit, unless a cohort had to be halved.
+
+    Args:
+        cohorts: what is to be trained.
+        job: with what.
+        count: number of processes.
+        tell: called with the rows of each step.
+
+    Raises:
+        DistillError: what a worker found wrong with the data or the store.
+        TrainingError: a student killed its process again and again.
+    """
+    waiting = sorted(cohorts, key=lambda cohort: sum(member.rows for member in cohort.members))
+    supervisor = _Supervisor(job, waiting, tell)
+    try:
+        supervisor.run(count)
+    finally:
+        supervisor.stop()
+
+
+class _Supervisor:
+    """Hands out cohorts, listens, and replaces the dead."""
+
+    def __init__(self, job: Job, waiting: list[Cohort], tell: Callable[[int], None]) -> None:
+        self.job, self.waiting, self.tell = job, waiting, tell
+        self.deaths: Counter[Path] = Counter()
+        self.busy: dict[Connection, tuple[BaseProcess, Cohort]] = {}
+
+    def run(self, count: int) -> None:
+        for _ in range(min(count, len(self.waiting))):
+            self._start(self.waiting.pop())
+        while self.busy:
+            for connection in wait(list(self.busy)):
+                self._hear(connection)
+
+    def stop(self) -> None:
+        for process, _ in self.busy.values():
+            process.kill()
+            process.join()
+
+    def _start(self, cohort: Cohort) -> None:
+        # Not forked: a copy of a process with threads may wait for ever for a lock that one of them held.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, self.job, os.getpid()), daemon=True)
+        process.start()
+        theirs.close()
+        self.busy[ours] = (process, cohort)
+        ours.send(cohort)
+
+    def _hear(self, connection: Connection) -> None:
+        process, cohort = self.busy[connection]
+        try:
+            word, content = connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(connection, process, cohort)
+            return
+        if word == "rows":
+            self.tell(content)
+        elif word == "failed":
+            raise content
+        elif self.waiting:
+            self.busy[connection] = (process, self.waiting.pop())
+            connection.send(self.busy[connection][1])
+        else:
+            self.busy.pop(connection)
+            connection.close()
+            process.join()
+
+    def _bury(self, connection: Connection, process: BaseProcess, cohort: Cohort) -> None:
+        self.busy.pop(connection)
+        process.join()
+        self.deaths[cohort.folder] += 1
+        if self.deaths[cohort.folder] < ATTEMPTS:
+            self.waiting.append(cohort)
+        elif len(cohort.members) > 2:  # It may have been too large for the memory; the kernel says no more than that.
+            self.waiting.extend(halves(cohort))
+        else:
+            names = ", ".join(member.name for member in cohort.members)
+            what = f"its process died {ATTEMPTS} times (exit code {process.exitcode})."
+            raise TrainingError(Fault(names, what, "Perhaps memory is short: take fewer workers."))
+        self._start(self.waiting.pop())
+
+
+def _work(connection: Connection, job: Job, parent: int) -> None:
+    """A worker's life: one cohort after another, until nobody sends any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides.
+    torch.set_num_threads(1)
+    try:
+        course = _course(job, _teller(connection, parent))
+        for cohort in _cohorts(connection):
+            train_whole(cohort, course)
+            connection.send(("done", None))
+    except DistillError as error:
+        connection.send(("failed", error))
+    except Exception:
+        connection.send(("failed", RuntimeError(f"in a worker:\n{traceback.format_exc()}")))
+
+
+def _course(job: Job, tell: Callable[[int], None]) -> Course:
+    students, store = job.recipe.students, Store(job.recipe.store)
+    impressions = load(job.recipe.data, store.data)
+    knowledge = store.knowledge.find(job.knowledge)
+    assert knowledge is not None, "students train after their teacher"
+    return Course(students, impressions, impressions.view(students.features, "vertical"), knowledge, tell)
+
+
+def _cohorts(connection: Connection) -> Iterable[Cohort]:
+    while True:
+        try:
+            yield connection.recv()
+        except EOFError:
+            return
+
+
+def _teller(connection: Connection, parent: int) -> Callable[[int], None]:
+    """Tells rows in handfuls, and ends the process when nobody is left to hear of them."""
+    told = 0
+
+    def tell(rows: int) -> None:
+        nonlocal told
+        told += rows
+        if told >= 50_000:
+            if os.getppid() != parent:
+                os._exit(1)
+            connection.send(("rows", told))
+            told = 0
+
+    return tell

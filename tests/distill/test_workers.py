@@ -1,0 +1,143 @@
+"""Several processes give what one gives, whoever dies."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from distill import workers
+from distill.cohort import Cohort, Course, find
+from distill.data.impressions import Impressions, load
+from distill.errors import TrainingError
+from distill.knowledge import Knowledge, import_table
+from distill.member import roster
+from distill.recipe import Recipe
+from distill.recipe import load as load_recipe
+from distill.store import Store
+from distill.training import Student, train_in_turn, train_students
+from distill.workers import Job, train_apart, workers_for
+
+RECIPE = """
+name: apart
+data:
+  world: {verticals: 6, domains: 2, users: 60, items: 40, rows: 2400, days: 6}
+  row_id: row_id
+  time: time
+  split: {by: column, column: split}
+  features: {item_id: categorical, hour: categorical}
+teacher: {knowledge: scores.parquet}
+students:
+  model: {class: students.DNN, embedding: 4, hidden: [8]}
+  train: {epochs: 2, batch: 32, least_steps: 8}
+"""
+
+
+class Run:
+    """One recipe, and its members trained in whatever way below a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "apart.yaml").write_text(RECIPE)
+        pl.DataFrame({"row_id": range(2400), "logit": [-1.0] * 2400}).write_parquet(folder / "scores.parquet")
+        self.recipe: Recipe = load_recipe(folder / "apart.yaml", [f"store={folder}/mlruns"])
+        self.store = Store(self.recipe.store)
+        self.impressions: Impressions = load(self.recipe.data, self.store.data)
+        self.knowledge: Knowledge = import_table(folder / "scores.parquet", self.impressions, self.store.knowledge)
+        self.job = Job(self.recipe, self.knowledge.manifest.fingerprint)
+
+    def train(self, folder: Path, train) -> list[Student]:
+        view = self.impressions.view(None, "vertical")
+        students = self.recipe.students
+        members = roster(students, self.impressions, view, self.job.knowledge, seed=0)
+        course = Course(students, self.impressions, view, self.knowledge, lambda rows: None)
+        return train_students(members, course, folder / "cohorts", folder / "stopping", train)
+
+    def apart(self, count: int):
+        return lambda cohorts, course: train_apart(cohorts, self.job, count, course.tell)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tmp_path_factory.mktemp("apart"))
+
+
+@pytest.fixture(scope="module")
+def alone(job: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Student]:
+    return job.train(tmp_path_factory.mktemp("alone"), train_in_turn)
+
+
+def same(ours: list[Student], theirs: list[Student]) -> bool:
+    return all(
+        one.member == other.member and np.array_equal(one.logit, other.logit) and one.losses == other.losses
+        for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def test_two_workers_one_of_which_is_killed_give_what_one_process_gives(
+    job: Run, alone: list[Student], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit. A worker that dies is replaced, and nothing is lost."""
+    started = []
+
+    def start(self: workers._Supervisor, cohort: Cohort) -> None:
+        begin(self, cohort)
+        started.append(cohort)
+        if len(started) == 1:
+            list(self.busy.values())[-1][0].kill()
+
+    begin = workers._Supervisor._start
+    monkeypatch.setattr(workers._Supervisor, "_start", start)
+    assert same(job.train(tmp_path, job.apart(2)), alone)
+    assert len(find(tmp_path / "cohorts")) > 1 and len(started) == 3
+
+
+def test_a_worker_that_dies_again_and_again_ends_the_run(
+    job: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cohort is halved down to one pair of twins, and then it is named."""
+
+    class Dying:
+        exitcode = -9
+
+        def join(self) -> None:
+            pass
+
+        kill = join
+
+    def start(self: workers._Supervisor, cohort: Cohort) -> None:
+        sizes.append(len(cohort.members))
+        ours, theirs = workers.multiprocessing.Pipe()
+        theirs.close()
+        self.busy[ours] = (Dying(), cohort)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(workers._Supervisor, "_start", start)
+    with pytest.raises(TrainingError, match=r"v.*/control/0, .*exit code -9.*fewer workers"):
+        job.train(tmp_path, job.apart(1))
+    assert sizes[0] > 2 and sizes[-1] == 2 and sizes == sorted(sizes, reverse=True)
+
+
+def test_a_cohort_that_exceeds_the_memory_is_trained_in_halves(
+    job: Run, alone: list[Student], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as needed; other stacks agree to rounding."""
+    train = Cohort.train
+
+    def short_of_memory(self: Cohort, course: Course) -> None:
+        if len(self.members) > 4:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        train(self, course)
+
+    monkeypatch.setattr(Cohort, "train", short_of_memory)
+    students = job.train(tmp_path, train_in_turn)
+    assert {len(cohort.members) for cohort in find(tmp_path / "cohorts")} <= {2, 4}
+    for student, other in zip(students, alone, strict=True):
+        assert student.losses == pytest.approx(other.losses, rel=1e-3)
+
+
+def test_small_jobs_are_done_by_one_process(job: Run) -> None:
+    """Unless the recipe says otherwise; and there is never a worker without a cohort."""
+    cohorts = [Cohort(Path(), [])] * 3
+    assert workers_for(job.recipe, cohorts) == 1
+    assert workers_for(job.recipe.model_copy(update={"workers": 2}), cohorts) == 2
+    assert workers_for(job.recipe.model_copy(update={"workers": 9}), cohorts) == 3
