@@ -26,7 +26,7 @@ FLOORS = [
         *("objective", "heads", "fleet", "optimizer", "evidence"),
     },
     {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers"},
+    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""
@@ -36,8 +36,8 @@ RANKERS = {"students": 2, "teachers": 2}
 
 RESTRICTED = {
     "lightning": tuple(f"distill.{name}" for floor in FLOORS[3:] for name in floor),
-    "mlflow": ("distill.tracking",),
-    "polars": ("distill.data", "distill.knowledge"),
+    "mlflow": ("distill.tracking", "distill.bench.tracking"),  # the other side of a comparison
+    "polars": ("distill.data", "distill.knowledge", "distill.bench.impressions"),  # writes what it measures with
     "pyarrow": ("distill.data", "distill.knowledge"),
     "pandas": (),
     "typer": ("distill.cli",),

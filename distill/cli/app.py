@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import doctor, models, shipped, verbs
+from distill.cli import bench, doctor, models, shipped, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -62,6 +62,7 @@ def _app() -> typer.Typer:
         app.command()(verb)
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)
+    app.command()(bench.bench)
     app.command()(doctor.doctor)
     return app
 

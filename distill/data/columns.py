@@ -17,7 +17,7 @@ from distill.data import kinds
 from distill.data.block import Block, Coder, Desk, Numbers, Plain
 from distill.data.events import Events
 from distill.data.hashing import STEP, Hashes, mixed, of_numbers
-from distill.data.ids import Ids
+from distill.data.ids import Ids, bucket, hashes_of
 from distill.data.settings import Bucketised, Categorical, Cross, Numeric, Vector
 from distill.data.tables import columns
 
@@ -61,19 +61,18 @@ class Crossed(Coder):
 
     def __init__(self, desk: Desk, name: str, key: str, feature: Cross) -> None:
         self.name, self.key, self.columns, self.buckets = name, key, feature.columns, feature.hash
-        self.parts = [(Plain(desk, column), Ids.hashed()) for column in feature.columns]
+        self.plains = [Plain(desk, column) for column in feature.columns]
 
     def code(self, block: Block) -> None:
         marks = self._marks(block)
         block.digest.add(marks)
-        block.rows[self.key] = Ids.bucket(marks, self.name, self.buckets)
+        block.rows[self.key] = bucket(marks, self.name, self.buckets)
 
     def _marks(self, block: Block) -> Hashes:
         """The hash of all values together: order counts."""
         found = np.zeros(len(block.frame), dtype=np.uint64)
-        for plain, ids in self.parts:
-            values = plain.ids(block.frame[plain.column], block)
-            found = mixed(found * STEP + ids.codes(values)[1])
+        for plain in self.plains:
+            found = mixed(found * STEP + hashes_of(plain.ids(block.frame[plain.column], block)))
         return found
 
 

@@ -1,9 +1,10 @@
 """From shards to the records of a view: codes of values become the ids of a scope, numbers what networks want.
 
-Every shard is read twice: once for what its training rows show, once to write its records. Neither takes more memory
-than a shard and the values that are known.
+Tables come one after the other: what training rows show of a table is known before its first id is written, and is
+forgotten behind its last, so that no more than a shard and the values of one table are in memory at once.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -16,10 +17,14 @@ from distill.data import numeric
 from distill.data.known import Ids, Known
 from distill.data.layout import EVENTS, IDS, LENGTH_BITS, layout, of_kind
 from distill.data.sealed import opened, rows
-from distill.data.settings import Bucketised, DataSettings, Numeric
+from distill.data.settings import DataSettings, Feature, Numeric
 from distill.data.shards import Shard
 from distill.data.split import TRAIN
-from distill.data.tables import Use, by_table, given, rule
+from distill.data.tables import Use, by_table, given, rule, uses
+from distill.fingerprint import fingerprint
+
+BLOCK = 1 << 20
+"""Events that are copied at once."""
 
 
 def sequence_file(folder: Path, settings: DataSettings, feature: str) -> Path:
@@ -30,6 +35,11 @@ def sequence_file(folder: Path, settings: DataSettings, feature: str) -> Path:
 def table_file(folder: Path, settings: DataSettings, table: str) -> Path:
     """Where the codes that a table knows are."""
     return folder / f"table-{list(by_table(settings.features)).index(table)}.npy"
+
+
+def _column_file(scratch: Path, use: Use) -> Path:
+    """Where the ids of a column wait for those beside them."""
+    return scratch / f"{fingerprint(use)}.npy"
 
 
 class Encoder:
@@ -63,60 +73,73 @@ class Encoder:
 
     def write(self, folder: Path) -> dict[str, list[int]]:
         """Writes records, events and vocabularies below `folder`; returns the height of each table, group by group."""
-        known = self._known()
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        heights = {table: self._write_table(table, uses, folder) for table, uses in self.tables.items()}
         with rows(folder / "record.npy", np.int32, len(self.train), self.layout.width) as record:
             for block, shard, starts in zip(self._blocks(), self.shards, self._event_starts(), strict=True):
-                record.add(self._records(block, shard, known, starts))
+                record.add(self._records(block, shard, starts, scratch))
         for name in self.layout.shapes:
-            self._write_events(name, known, folder)
-        for table, found in known.items():
-            np.save(table_file(folder, self.settings, table), found.values)
-        return {table: self._heights(table, known) for table in self.tables}
+            self._write_events(name, folder, scratch)
+        shutil.rmtree(scratch)
+        return heights
 
-    def _known(self) -> dict[str, Known]:
-        """What training rows show of each table whose ids depend on it."""
-        found = {table: self._empty(table) for table in self.tables if not self._fixed(table)}
-        for block, shard in zip(self._blocks(), self.shards, strict=True):
-            train, group = self.train[block], self._group(block)
-            for table, known in found.items():
-                row, codes = self._shown(shard, self.tables[table])
-                seen = train[row]
-                known.show(group[row[seen]], codes[seen])
-        for known in found.values():
-            known.close()
-        return found
+    def _write_table(self, table: str, uses: Sequence[Use], folder: Path) -> list[int]:
+        """Writes the ids of the columns that read a table, each into a file of its own; returns the table's heights."""
+        fixed = self._fixed(table)
+        known = None if fixed else self._known(table, uses)
+        for use in uses:
+            with rows(_column_file(folder / "scratch", use), np.int32, self._entries(use)) as target:
+                for block, shard in zip(self._blocks(), self.shards, strict=True):
+                    row, codes = self._held(shard, use)
+                    target.add(
+                        self._fixed_ids(use, codes) if known is None else known.ids(self._group(block)[row], codes)
+                    )
+        if known is None:
+            return [fixed] * (self.groups or 1)
+        np.save(table_file(folder, self.settings, table), known.values())
+        return known.heights.tolist()
 
-    def _empty(self, table: str) -> Known:
-        codes = 1 + sum(len(shard.words.get(f"table:{table}", ())) for shard in self.shards)
-        return Known(self.groups or 1, codes, rule(self.settings.features, table).min_count)
-
-    def _fixed(self, table: str) -> bool:
-        return given(self.settings.features, table) is not None or table in self.constants
-
-    def _heights(self, table: str, known: dict[str, Known]) -> list[int]:
-        if table in known:
-            return known[table].heights.tolist()
+    def _fixed(self, table: str) -> int | None:
+        """The height of a table whose ids do not depend on what training rows show."""
         fitted = self.constants.get(table)
-        height = len(fitted["boundaries"]) + 3 if fitted else given(self.settings.features, table)
-        return [height] * (self.groups or 1)
+        return len(fitted["boundaries"]) + 3 if fitted else given(self.settings.features, table)
+
+    def _fixed_ids(self, use: Use, codes: NDArray) -> Ids:
+        fitted = self.constants.get(use.table)
+        return numeric.bucket(codes, fitted["boundaries"]) if fitted else codes
+
+    def _entries(self, use: Use) -> int:
+        if use.feature not in self.layout.shapes:
+            return len(self.train)
+        return sum(shard.manifest["events"][self.keys[use.feature]] for shard in self.shards)
+
+    def _known(self, table: str, uses: Sequence[Use]) -> Known:
+        codes = 1 + sum(len(shard.words.get(f"table:{table}", ())) for shard in self.shards)
+        known = Known(self.groups or 1, codes, rule(self.settings.features, table).min_count)
+        for block, shard in zip(self._blocks(), self.shards, strict=True):
+            row, shown = self._shown(shard, uses)
+            seen = self.train[block][row]
+            known.show(self._group(block)[row[seen]], shown[seen])
+        return known
 
     def _shown(self, shard: Shard, uses: Sequence[Use]) -> tuple[NDArray[np.int64], Ids]:
         """Every code of a table that the rows of a shard hold, and its row; in the order of rows, columns and steps."""
-        row, codes = [], []
-        for use in uses:
-            if use.feature in self.layout.shapes:
-                lengths = shard.column(self.keys[use.feature])
-                row.append(np.repeat(np.arange(shard.rows), lengths))
-                codes.append(shard.events(self.keys[use.feature])[:, use.place])
-            else:
-                row.append(np.arange(shard.rows))
-                codes.append(shard.column(self.keys[use.feature]))
-        if len(uses) == 1:
-            return row[0], codes[0]
-        order = np.argsort(np.concatenate(row), kind="stable")
-        return np.concatenate(row)[order], np.concatenate(codes)[order]
+        held = [self._held(shard, use) for use in uses]
+        if len(held) == 1:
+            return held[0]
+        row, codes = (np.concatenate(parts) for parts in zip(*held, strict=True))
+        order = np.argsort(row, kind="stable")
+        return row[order], codes[order]
 
-    def _records(self, block: slice, shard: Shard, known: dict[str, Known], starts: dict[str, int]) -> Ids:
+    def _held(self, shard: Shard, use: Use) -> tuple[NDArray[np.int64], NDArray]:
+        """The codes, or numbers, of one column of ids, and the row of each."""
+        key = self.keys[use.feature]
+        if use.feature in self.layout.shapes:
+            return np.repeat(np.arange(shard.rows), shard.column(key)), shard.events(key)[:, use.place]
+        return np.arange(shard.rows), shard.column(key)
+
+    def _records(self, block: slice, shard: Shard, starts: dict[str, int], scratch: Path) -> Ids:
         at = self.layout
         record = np.zeros((shard.rows, at.width), dtype=np.int32)
         numbers, words = record.view(np.float32), record.view(np.int64)
@@ -127,17 +150,10 @@ class Encoder:
         for place, name in enumerate(at.shapes):
             lengths = shard.column(self.keys[name]).astype(np.int64)
             words[:, place] = (starts[name] + np.cumsum(lengths) - lengths) << LENGTH_BITS | lengths
-        group = self._group(block)
-        for place, name in enumerate(of_kind(self.features, *IDS), at.categorical.start):
-            record[:, place] = self._ids(name, shard, known, group)
+        for place, use in enumerate(self._uses(*IDS), at.categorical.start):
+            record[:, place] = opened(_column_file(scratch, use))[block]
         numbers[:, at.numeric] = self._numbers(shard)
         return record
-
-    def _ids(self, name: str, shard: Shard, known: dict[str, Known], group: NDArray[np.int64]) -> Ids:
-        column = shard.column(self.keys[name])
-        if isinstance(self.features[name], Bucketised):
-            return numeric.bucket(column, self.constants[name]["boundaries"])
-        return known[name].ids(group, column) if name in known else column
 
     def _numbers(self, shard: Shard) -> NDArray[np.float64]:
         columns = [
@@ -146,23 +162,17 @@ class Encoder:
         ]
         return np.concatenate(columns, axis=1) if columns else np.zeros((shard.rows, 0))
 
-    def _write_events(self, name: str, known: dict[str, Known], folder: Path) -> None:
+    def _write_events(self, name: str, folder: Path, scratch: Path) -> None:
         """The ids of all events, and room behind the last for one window of the longest."""
         length, columns = self.layout.shapes[name]
-        key = self.keys[name]
-        count = sum(shard.manifest["events"][key] for shard in self.shards)
-        with rows(sequence_file(folder, self.settings, name), np.int32, count + length, columns) as target:
-            for block, shard in zip(self._blocks(), self.shards, strict=True):
-                events = shard.events(key)
-                group = np.repeat(self._group(block), shard.column(key))
-                for use in self._uses(name):
-                    if use.table in known:
-                        events[:, use.place] = known[use.table].ids(group, events[:, use.place])
-                target.add(events)
+        ids = [opened(_column_file(scratch, use)) for use in uses({name: self.features[name]})]
+        with rows(sequence_file(folder, self.settings, name), np.int32, len(ids[0]) + length, columns) as target:
+            for first in range(0, len(ids[0]), BLOCK):
+                target.add(np.stack([column[first : first + BLOCK] for column in ids], axis=1))
             target.add(np.zeros((length, columns)))
 
-    def _uses(self, name: str) -> Iterator[Use]:
-        return (use for uses in self.tables.values() for use in uses if use.feature == name)
+    def _uses(self, *kinds: type[Feature]) -> Iterator[Use]:
+        return uses({name: self.features[name] for name in of_kind(self.features, *kinds)})
 
     def _group(self, block: slice) -> NDArray[np.int64]:
         if self.groups is None:

@@ -41,6 +41,24 @@ def salted(marks: Hashes, salt: str) -> Hashes:
     return mixed(marks ^ _digest(salt.encode()))
 
 
+def digests(values: pl.Series) -> Hashes:
+    """As `hashes`, much faster for text, but other ones: for fingerprints and look-ups, where only equality counts."""
+    if values.dtype != pl.String:
+        return hashes(values)
+    distinct = values.drop_nulls().unique(maintain_order=True)
+    if len(distinct) * 4 > len(values) or not len(distinct):
+        return _of_bytes(values)
+    numbers = pl.int_range(1, len(distinct) + 1, eager=True)
+    place = values.replace_strict(distinct, numbers, default=0, return_dtype=pl.Int64)
+    return np.append(NULL, _of_bytes(distinct))[place.to_numpy()]
+
+
+def _of_bytes(text: pl.Series) -> Hashes:
+    filled = text.fill_null("")
+    flat = np.frombuffer("".join(filled.to_list()).encode(), dtype=np.uint8).astype(np.uint64)
+    return np.where(text.is_null().to_numpy(), NULL, of_lists(flat, filled.str.len_bytes().to_numpy()))
+
+
 def of_numbers(numbers: NDArray) -> Hashes:
     """The hash of each number by its value; one for all NaN, and one for both zeros."""
     if numbers.dtype.kind != "f":
@@ -104,5 +122,5 @@ def of_lists(marks: Hashes, lengths: NDArray[np.integer]) -> Hashes:
     """The hash of each list from those of its entries, all lists in a row: entries, order and length count."""
     starts = np.cumsum(lengths) - lengths
     place = np.arange(len(marks), dtype=np.uint64) - np.repeat(starts, lengths).astype(np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(marks ^ mixed(place)))])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed(marks + place * STEP))])
     return mixed(sums[starts + lengths] - sums[starts] + lengths.astype(np.uint64))

@@ -161,7 +161,7 @@ class Impressions:
         wide, words, found = widened(kinds), Vocabulary(), []
         for frame in self.source.read([column], self.source.cuts(self.settings.block)):
             values = plain(frame.to_series(), where)
-            found.append(words.codes(values.cast(pl.Float64) if wide else values))
+            found.append(words.codes(values.cast(pl.Float64) if wide else values)[0])
         values = words.committed()
         order = [] if values is None else values.arg_sort().to_numpy()
         place = np.full(words.size, words.size - 1, dtype=np.int64)

@@ -11,7 +11,7 @@ from distill.data.settings import DataSettings
 from distill.data.settings import Sequence as History
 from distill.data.shards import Shard
 
-SAMPLE = 200_000
+SAMPLE = 100_000
 """Rows, spread evenly, in which a feature is compared with labels and verticals."""
 
 GIVEN_AWAY = 0.99

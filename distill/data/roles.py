@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from distill.data import split
 from distill.data.block import Block, Coder, Desk, Numbers, Plain
-from distill.data.hashing import hashes, of_numbers
+from distill.data.hashing import digests, of_numbers
 from distill.data.kinds import describe, named, plain
 from distill.data.settings import SplitByColumn, SplitByHash, SplitByTime
 from distill.errors import DataError, Fault
@@ -79,7 +79,7 @@ class Vertical(Coder):
         (column,) = self.columns
         names = named(block.frame[column], self.where)
         self.desk.faults.missing(names.is_null().to_numpy(), column, block.first)
-        block.rows["vertical"] = self.desk.vocabulary("role:vertical").codes(names)
+        block.rows["vertical"], _ = self.desk.vocabulary("role:vertical").codes(names)
 
 
 class Domain(Coder):
@@ -94,7 +94,7 @@ class Domain(Coder):
         domain, vertical = self.columns
         names = named(block.frame[domain], self.where)
         self.desk.faults.missing(names.is_null().to_numpy(), domain, block.first)
-        block.digest.add(_of_names(names))
+        block.digest.add(digests(names))
         verticals = named(block.frame[vertical], "").rename("v")
         pairs = pl.DataFrame([verticals, names.rename("d")]).drop_nulls().unique().sort("v", "d")
         block.notes["domains"] = pairs.rows()
@@ -206,10 +206,9 @@ class User(Coder):
         self.plain = Plain(desk, *self.columns)
 
     def code(self, block: Block) -> None:
-        vocabulary = self.desk.vocabulary("role:user")
-        codes = vocabulary.codes(self.plain.ids(block.frame[self.columns[0]], block))
-        block.digest.add(vocabulary.marks(codes))
-        block.rows["user"] = codes
+        values = self.plain.ids(block.frame[self.columns[0]], block)
+        block.rows["user"], marks = self.desk.vocabulary("role:user").codes(values)
+        block.digest.add(marks)
 
 
 class RowId(Coder):
@@ -225,7 +224,7 @@ class RowId(Coder):
         values = row_ids(block.frame[column], column)
         self.desk.faults.missing(values.is_null().to_numpy(), column, block.first)
         block.rows["row_id"] = values
-        block.rows["row_hash"] = hashes(values)
+        block.rows["row_hash"] = digests(values)
         block.digest.add(block.rows["row_hash"])
 
 
@@ -284,8 +283,3 @@ def _names_of(desk: Desk, column: str) -> str:
     for kind in desk.source.kinds(column):
         named(pl.Series([], dtype=kind), where)
     return where
-
-
-def _of_names(names: pl.Series) -> NDArray[np.uint64]:
-    distinct = names.unique()
-    return names.replace_strict(distinct, pl.Series(hashes(distinct)), return_dtype=pl.UInt64).to_numpy()

@@ -14,6 +14,9 @@ from distill.data.kinds import compatible, describe
 from distill.errors import DataError, Fault, StoreError, suggestion
 from distill.fingerprint import fingerprint
 
+AHEAD = 2
+"""Cuts that are read at once: a reader that runs ahead by itself holds all that it has read."""
+
 
 class Cut(NamedTuple):
     """Some rows of one file.
@@ -131,21 +134,25 @@ class Source:
         return found
 
     def read(self, columns: Sequence[str], cuts: Sequence[Cut]) -> Iterator[pl.DataFrame]:
-        """The rows of each cut; a file is read from its first cut on, and no more of it is in memory than that takes.
+        """The rows of each cut; only a few cuts are in memory at once.
 
         Args:
             columns: names of columns that every file has.
-            cuts: cuts of one size that follow each other.
+            cuts: some that follow each other.
 
         Raises:
             DataError: a file is damaged.
         """
+        wanted = list(dict.fromkeys(columns))
         for file in dict.fromkeys(cut.file for cut in cuts):
             ours = [cut for cut in cuts if cut.file == file]
-            frame = self.frames[file].select(list(dict.fromkeys(columns))).slice(ours[0].first)
-            with reading(self.files[file]):
-                batches = frame.collect_batches(chunk_size=ours[0].rows, maintain_order=True, engine="streaming")
-                yield from _resized(batches, [cut.rows for cut in ours])
+            for number in range(0, len(ours), AHEAD):
+                span = ours[number : number + AHEAD]
+                rows = sum(cut.rows for cut in span)
+                with reading(self.files[file]):
+                    frame = self.frames[file].select(wanted).slice(span[0].first, rows).collect(engine="streaming")
+                for cut in span:
+                    yield frame[cut.first - span[0].first :][: cut.rows]
 
     def place(self, column: str, row: int | None = None) -> str:
         """How a fault names a column or, with `row`, one of its values; rows count from 0 in each file."""
@@ -179,22 +186,6 @@ class Source:
                 )
             )
         return [kind for _, kind in typed]
-
-
-def _resized(batches: Iterator[pl.DataFrame], sizes: Sequence[int]) -> Iterator[pl.DataFrame]:
-    """The same rows in pieces of these sizes."""
-    held: list[pl.DataFrame] = []
-    wanted = iter(sizes)
-    size = next(wanted)
-    for batch in batches:
-        held.append(batch)
-        while sum(map(len, held)) >= size:
-            whole = pl.concat(held) if len(held) > 1 else held[0]
-            yield whole[:size]
-            held = [whole[size:]] if len(whole) > size else []
-            size = next(wanted, 0)
-            if not size:
-                return
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from distill.data.split import NAMES, TEST, TRAIN, VALID
 CROWDED = 0.05
 """Share of values that share a bucket with others from which on a hash is said to be too small."""
 
+CELLS = 1 << 22
+"""Most cells in which values are counted."""
+
 
 def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, manifest: dict[str, Any]) -> list[str]:
     """What is odd about encoded rows.
@@ -48,12 +51,13 @@ def crowding(shards: Sequence[Shard], key: str, buckets: int) -> tuple[int, floa
     The number is estimated from the empty buckets (K. Whang, B. Vander-Zanden, H. Taylor, A Linear-Time Probabilistic
     Counting Algorithm for Database Applications, 1990); where none is empty it is a lower bound.
     """
-    filled = np.zeros(buckets, dtype=bool)
-    for shard in shards:
-        filled[shard.column(key)] = True
     room = buckets - 1  # Bucket 0 is for the unseen.
-    empty = max(room - int(filled.sum()), 1)
-    values = max(1.0, room * np.log(room / empty))
+    cells = min(room, CELLS)
+    filled = np.zeros(cells, dtype=bool)
+    for shard in shards:
+        filled[shard.column(key) % cells] = True
+    empty = max(cells - int(filled.sum()), 1)
+    values = max(1.0, cells * np.log(cells / empty))
     return round(values), float(1 - (1 - 1 / room) ** (values - 1)) if room > 1 else 1.0
 
 

@@ -1,0 +1,17 @@
+"""Bench: how fast this toolkit is, as ratios to other ways of doing the same work, measured in one run.
+
+Each name below is a module (`fleet-vs-loop` is `fleet_vs_loop`) whose `measure` yields figures.
+"""
+
+BENCHES = {
+    "fleet-vs-loop": "our training against the best loop over single students",
+    "fleet-vs-limit": "our training against the sum of its own primitives, each timed alone",
+    "fleet-vs-lightning": "a run of 100 students against a Lightning Trainer for each of them, whole processes",
+    "fleet-vs-peers": "our training against other toolkits, per further student",
+    "loader": "gathering whole batches against a DataLoader that collates rows",
+    "knowledge": "a stored teacher against one that scores every batch again",
+    "tracking": "one batch a run against one call a number, in MLflow",
+    "start": "from the command to the first step of training",
+    "scaling": "time and memory against the number of members",
+}
+"""Name -> what it compares."""
