@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.data.impressions import TEST, TRAIN, VALID
+from distill.data.impressions import TEST, TRAIN, UNUSED, VALID
 from distill.errors import DataError
 
 
@@ -109,3 +109,39 @@ def test_a_larger_test_share_only_adds_to_it(load_frame):
 def test_dates_and_times_may_lie_anywhere(load_frame):
     times = [datetime(1900, 1, 1) + timedelta(days=40_000 * n, microseconds=n) for n in range(4)]
     assert by_time(load_frame, times, times[2].isoformat(), times[3].isoformat()) == [TRAIN, TRAIN, VALID, TEST]
+
+
+GAPS = [
+    ([1, 2, 3, 4, 5, 6], 3, 5, 1),
+    ([0.5, 2, 3, 4.5, 5, 6], 3, 5, 1.0),
+    ([date(2030, 1, day) for day in (1, 4, 5, 6, 7, 8)], "2030-01-05", "2030-01-07", "1d"),
+    ([datetime(2030, 1, day, 12) for day in (1, 4, 5, 6, 7, 8)], "2030-01-05", "2030-01-07", "36h"),
+    ([f"2030-01-0{day}T12:00Z" for day in (1, 4, 5, 6, 7, 8)], "2030-01-05T00:00Z", "2030-01-07T00:00Z", "1d"),
+]
+
+
+@pytest.mark.parametrize(("times", "valid", "test", "gap"), GAPS)
+def test_rows_in_a_gap_belong_to_no_split(load_frame, times, valid, test, gap):
+    frame = pl.DataFrame({"label": [0, 1] * 3, "vertical": "v", "at": times, "n": 1})
+    split = {"by": "time", "valid": valid, "test": test, "gap": gap}
+    data = load_frame(frame, time="at", split=split, features={"n": "numeric"})
+    unused = {"36h": [TRAIN, UNUSED, UNUSED, UNUSED, TEST, TEST]}
+    assert data.split.tolist() == unused.get(gap, [TRAIN, UNUSED, VALID, UNUSED, TEST, TEST])
+    assert sum(len(data.select(code)) for code in (TRAIN, VALID, TEST)) == 6 - data.split.tolist().count(UNUSED)
+
+
+@pytest.mark.parametrize(
+    ("times", "gap", "said"),
+    [
+        (DAYS, "36h", "is no number of days"),
+        (DAYS, "a week", "is no duration. Write it as 36h or 2d"),
+        (NOONS, 3, "is no duration"),
+        ([1, 2, 3, 4], "2d", "is no number, as the times are"),
+    ],
+)
+def test_a_gap_of_another_kind(load_frame, times, gap, said):
+    frame = pl.DataFrame({"label": [0, 1] * 2, "vertical": "v", "at": times, "n": 1})
+    bound = 3 if times == [1, 2, 3, 4] else "2030-01-03"
+    split = {"by": "time", "valid": bound, "test": 4 if bound == 3 else "2030-01-04", "gap": gap}
+    with pytest.raises(DataError, match=said):
+        load_frame(frame, time="at", split=split, features={"n": "numeric"})
