@@ -1,6 +1,6 @@
 """MemberAdam: Adam over a stack, with settings of its own for each member."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -98,17 +98,18 @@ class MemberAdam(torch.optim.Optimizer):
         ]
 
 
-def _reads(gradient: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def _reads(gradient: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """What each member read, `[reads]`, and the gradients of it, `[reads, width]`, from the gradient of a stack."""
     member, ids = gradient._indices()
     rows, members = gradient._values(), gradient.shape[0]
-    if members > 1 and not _in_order(member, members):  # Several reads of one table come one after another.
-        order = member.argsort(stable=True)
-        ids, rows = ids[order], rows[order]
-    return ids.view(members, -1).unbind(), rows.view(members, -1, rows.shape[-1]).unbind()
+    if len(ids) % members == 0 and _in_order(member, members):
+        return ids.view(members, -1).unbind(), rows.view(members, -1, rows.shape[-1]).unbind()
+    # Several reads of one table: torch has put them together in an order of its own, some of them already added up.
+    order, counts = member.argsort(stable=True), member.bincount(minlength=members).tolist()
+    return ids[order].split(counts), rows[order].split(counts)
 
 
 def _in_order(member: Int[Tensor, " reads"], members: int) -> bool:
-    """Whether the members' reads, equally many each, stand one member after the other."""
-    first_and_last = member.view(members, -1)[:, [0, -1]]
-    return bool((first_and_last == torch.arange(members, device=member.device)[:, None]).all())
+    """Whether the reads stand one member after the other, equally many each."""
+    expected = torch.arange(members, device=member.device)
+    return bool((member.view(members, -1) == expected[:, None]).all())
