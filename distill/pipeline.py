@@ -21,7 +21,7 @@ from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
 from distill.scoring import Lesson, audited, knowledge_of
 from distill.store import Store
-from distill.tracking import Tracker
+from distill.tracking import Tracker, Untracked, open_tracker
 from distill.training import Student, train_in_turn, train_students, wanting
 from distill.workers import Job, train_apart, workers_for
 
@@ -51,7 +51,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     store = Store(recipe.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = _read(recipe, store, progress)
-        with Tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
+        with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
             key = fingerprint(_identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
                 tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
@@ -146,7 +146,9 @@ def _judge(
     return read_json(path)
 
 
-def _publish(recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker, progress: Progress) -> Table:
+def _publish(
+    recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker | Untracked, progress: Progress
+) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
         for record in records(recipe, table, students):

@@ -22,12 +22,13 @@ def _row(path: str) -> dict[str, object]:
     from distill.ranker import resolve
 
     ranker = resolve(path)
-    parameters, flops = _size(path)
+    parameters, flops, fast = _measured(path)
     return {
         "class": path,
         "role": ROLES.get(path.partition(".")[0]),
         "parameters": parameters,
         "flops": flops,
+        "fast": fast,
         "summary": (ranker.__doc__ or "").split("\n")[0],
         "source": _source(sys.modules[ranker.__module__].__doc__ or ""),
     }
@@ -39,18 +40,26 @@ def _source(text: str) -> str | None:
     return paragraphs[1] if len(paragraphs) > 1 else None
 
 
-def _size(path: str) -> tuple[int | None, int | None]:
-    """Parameters, and floating-point operations of one row, with default settings on the schema of our examples."""
+def _measured(path: str) -> tuple[int | None, int | None, bool | None]:
+    """Parameters, floating-point operations of one row, and whether a stack of it runs without being mapped.
+
+    With default settings, on the schema of our examples.
+    """
     import torch
+    from torch.utils._pytree import tree_map
     from torch.utils.flop_counter import FlopCounterMode
 
+    from distill.fleet import Fleet
     from distill.ranker import resolve
     from distill.testing import example_features, example_schema
 
     if any(field.is_required() for field in resolve(path).Config.model_fields.values()):
-        return None, None
-    schema = example_schema()
-    ranker = resolve(path)(schema, resolve(path).Config()).eval()
+        return None, None, None
+    schema, generator = example_schema(), torch.Generator().manual_seed(0)
+    rankers = [resolve(path)(schema, resolve(path).Config()).eval() for _ in range(2)]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        ranker(example_features(schema, 1, torch.Generator().manual_seed(0)))
-    return sum(weight.numel() for weight in ranker.parameters()), counter.get_total_flops()
+        rankers[0](example_features(schema, 1, generator))
+    parameters = sum(weight.numel() for weight in rankers[0].parameters())
+    rows = [example_features(schema, 8, generator) for _ in rankers]
+    stacked = tree_map(lambda *tensors: torch.stack(tensors), *rows)
+    return parameters, counter.get_total_flops(), Fleet(rankers).eval().direct(stacked)

@@ -8,6 +8,7 @@ import typer
 
 from distill.cli import arguments
 from distill.cli.tables import emit, silence
+from distill.errors import Fault, RecipeError
 
 if TYPE_CHECKING:
     from distill.recipe import Recipe
@@ -84,8 +85,10 @@ def ui(
     from distill.recipe.sections import Tracking
     from distill.tracking import serve
 
-    tracking = _load(recipe, overrides).tracking if recipe else Tracking()
-    serve(tracking.uri, port)
+    uri = (_load(recipe, overrides).tracking if recipe else Tracking()).uri
+    if uri is None:
+        raise RecipeError(Fault("tracking.uri", "is null: this recipe records nothing.", "Give an address."))
+    serve(uri, port)
 
 
 def _load(recipe: Path, overrides: list[str] | None) -> "Recipe":

@@ -59,7 +59,8 @@ class MemberAdam(torch.optim.Optimizer):
         for member, (rate, *rest, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
             if self.live[member]:
                 step = Step(rate * self.scale[member], *rest, number)
-                adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
+                if gradients:
+                    adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
                 for rule, own, (ids, rows) in zip(self._tables.values(), self._own_tables[member], reads, strict=True):
                     rule.step(*own, ids[member], rows[member], step)
         return loss

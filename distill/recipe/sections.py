@@ -200,8 +200,8 @@ class Evidence(Settings):
 class Tracking(Settings):
     """Where the students are recorded."""
 
-    uri: str = "sqlite:///mlruns/mlflow.db"
-    """MLflow tracking server or database."""
+    uri: str | None = "sqlite:///mlruns/mlflow.db"
+    """MLflow tracking server or database; null records nothing."""
     experiment: str | None = None
     """Name of the experiment; the recipe's name where none is given."""
 

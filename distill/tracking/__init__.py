@@ -10,6 +10,6 @@ from distill.tracking.address import redacted
 from distill.tracking.environment import environment
 from distill.tracking.record import RunRecord
 from distill.tracking.server import serve
-from distill.tracking.tracker import Delivery, Tracker
+from distill.tracking.tracker import Delivery, Tracker, Untracked, open_tracker
 
-__all__ = ["Delivery", "RunRecord", "Tracker", "environment", "redacted", "serve"]
+__all__ = ["Delivery", "RunRecord", "Tracker", "Untracked", "environment", "open_tracker", "redacted", "serve"]

@@ -78,3 +78,29 @@ class Tracker:
         late = "" if in_time else f"not sent within {timeout:g} s"
         reason = self._writer.error or late or "the record of their parent is missing"
         return Delivery(self._writer.sent, waiting, reason if waiting else "")
+
+
+class Untracked:
+    """Takes records as a tracker does, and keeps none: for runs that nobody wants to look at in MLflow."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass
+
+    def record(self, run: RunRecord) -> None:
+        """Does nothing."""
+
+    def run_ids(self) -> dict[str, str]:
+        """Nothing has an id."""
+        return {}
+
+    def close(self, timeout: float = 0) -> Delivery:
+        """Nothing waits."""
+        return Delivery(0, 0, "")
+
+
+def open_tracker(uri: str | None, experiment: str, folder: Path) -> Tracker | Untracked:
+    """A tracker for an address; where there is none, nothing is recorded."""
+    return Untracked() if uri is None else Tracker(uri, experiment, folder)

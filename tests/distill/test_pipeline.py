@@ -118,6 +118,17 @@ def test_a_student_in_mlflow_carries_what_the_leaderboard_says(recipe: Recipe, t
     assert load(Path(folder)).model_dump() == recipe.model_dump()
 
 
+def test_nothing_is_recorded_where_the_recipe_says_so(
+    recipe: Recipe, table: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same table, without run ids; MLflow is not asked."""
+    monkeypatch.setattr("distill.tracking.tracker.Tracker.record", lambda *_: pytest.fail("recorded"))
+    silent = recipe.model_copy(update={"tracking": recipe.tracking.model_copy(update={"uri": None})})
+    again = run(silent, Progress())
+    assert _timeless(again) == _timeless(table)
+    assert all(row["run_id"] is None for row in again["students"])
+
+
 def test_without_a_student_there_is_one_sentence(recipe: Recipe) -> None:
     """No vertical is large enough."""
     students = recipe.students.model_copy(update={"min_rows": 10**6})

@@ -1,0 +1,136 @@
+"""The optimizer of a stack against torch's own."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from distill.layers import lookup
+from distill.optimizer import MemberAdam, Rates, table_rule
+from distill.optimizer.tables import _Merge
+
+MEMBERS, HEIGHT, WIDTH, STEPS = 3, 7, 2, 20
+
+
+def settings(**changes: float) -> list[dict[str, float]]:
+    plain = {"learning_rate": 1e-2, "weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "l2": 0.0}
+    return [plain | changes | {"learning_rate": 1e-2 * (1 + member)} for member in range(MEMBERS)]
+
+
+def stack(seed: int = 0) -> nn.Parameter:
+    generator = torch.Generator().manual_seed(seed)
+    return nn.Parameter(torch.randn(MEMBERS, HEIGHT, WIDTH, generator=generator, dtype=torch.float64))
+
+
+def cost(table: Tensor, ids: Tensor, sparse: bool) -> Tensor:
+    return (lookup(table, ids, sparse=sparse)[0] - 1).square().sum()
+
+
+def reads(step: int, high: int = HEIGHT) -> Tensor:
+    return torch.randint(high, (MEMBERS, 9), generator=torch.Generator().manual_seed(step))
+
+
+def ours(rule: str, own: list[dict[str, float]], ids: list[Tensor]) -> Tensor:
+    table = stack()
+    adam = MemberAdam([table], Rates.of(own), [table], rule)
+    for step in ids:
+        adam.zero_grad()
+        cost(table, step, sparse=True).backward()
+        adam.step()
+    return table.detach()
+
+
+def theirs(make, own: list[dict[str, float]], ids: list[Tensor], sparse: bool = False) -> Tensor:
+    tables = [nn.Parameter(one.clone()) for one in stack().detach()]
+    for member, table in enumerate(tables):
+        optimizer = make([table], own[member])
+        for step in ids:
+            optimizer.zero_grad()
+            cost(table, step[member], sparse).backward()
+            optimizer.step()
+    return torch.stack(tables).detach()
+
+
+def test_a_whole_table_is_stepped_as_by_adam_with_l2() -> None:
+    """L2 pulls at every row, read or not: torch's Adam calls it weight decay."""
+    ids = [reads(step, high=4) for step in range(STEPS)]
+    make = lambda own, one: torch.optim.Adam(own, one["learning_rate"], weight_decay=one["l2"])  # noqa: E731
+    own = settings(l2=0.1)
+    found = ours("adam", own, ids)
+    assert torch.allclose(found, theirs(make, own, ids), atol=1e-12)
+    assert not torch.allclose(found[:, 4:], stack()[:, 4:])
+
+
+def test_both_kinds_of_decay_at_once() -> None:
+    """Decoupled decay is taken off first, at the learning rate; then comes Adam with L2."""
+    ids = [reads(step) for step in range(STEPS)]
+
+    class Both(torch.optim.Adam):
+        def step(self) -> None:
+            with torch.no_grad():
+                for group in self.param_groups:
+                    group["params"][0].mul_(1 - group["lr"] * 0.5)
+            super().step()
+
+    own = settings(l2=0.1, weight_decay=0.5)
+    make = lambda table, one: Both(table, one["learning_rate"], weight_decay=one["l2"])  # noqa: E731
+    assert torch.allclose(ours("adam", own, ids), theirs(make, own, ids), atol=1e-12)
+
+
+def test_row_by_row_is_adam_where_every_row_is_read() -> None:
+    """Weight decay included."""
+    every = torch.arange(HEIGHT).repeat(MEMBERS, 2)
+    ids = [every[:, torch.randperm(2 * HEIGHT)] for _ in range(STEPS)]
+    own = settings(weight_decay=0.1)
+    make = lambda table, one: torch.optim.AdamW(table, one["learning_rate"], weight_decay=0.1)  # noqa: E731
+    assert torch.allclose(ours("rowwise_adam", own, ids), theirs(make, own, ids), atol=1e-12)
+
+
+def test_row_by_row_is_sparse_adam() -> None:
+    """As torch's SparseAdam does it, but for where epsilon stands."""
+    ids = [reads(step) for step in range(STEPS)]
+    make = lambda table, one: torch.optim.SparseAdam(table, one["learning_rate"])  # noqa: E731
+    found = ours("rowwise_adam", settings(), ids)
+    assert torch.allclose(found, theirs(make, settings(), ids, sparse=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["rowwise_adam", "rowwise_adagrad"])
+def test_what_is_not_read_keeps_still(rule: str) -> None:
+    """To the bit, whatever decays."""
+    ids = [reads(step, high=4) for step in range(STEPS)]
+    found = ours(rule, settings(weight_decay=0.1), ids)
+    assert torch.equal(found[:, 4:], stack().detach()[:, 4:])
+    assert not torch.equal(found[:, :4], stack().detach()[:, :4])
+
+
+@given(st.lists(st.integers(0, 9), max_size=30))
+def test_gradients_of_equal_rows_are_added_up(ids: list[int]) -> None:
+    """As by sorting, without sorting."""
+    gradient = torch.randn(len(ids), 3, dtype=torch.float64)
+    rows, merged = _Merge(torch.zeros(1, 10, 3))(torch.tensor(ids, dtype=torch.int64), gradient)
+    whole = torch.zeros(10, 3, dtype=torch.float64).index_put_((torch.tensor(ids).long(),), gradient, accumulate=True)
+    assert sorted(rows.tolist()) == sorted(set(ids))
+    assert torch.allclose(whole[rows], merged)
+
+
+def test_a_table_read_twice_in_one_step_counts_both() -> None:
+    """Two reads leave one member's entries in two places of the gradient."""
+    first, second = reads(0), reads(1)
+    results = []
+    for apart in (True, False):
+        table = stack()
+        adam = MemberAdam([table], Rates.of(settings()), [table], "rowwise_adam")
+        if apart:
+            (cost(table, first, sparse=True) + cost(table, second, sparse=True)).backward()
+        else:
+            cost(table, torch.cat([first, second], 1), sparse=True).backward()
+        adam.step()
+        results.append(table.detach())
+    assert torch.allclose(*results, atol=1e-12)
+
+
+def test_the_rule_is_the_faster_one() -> None:
+    """A table that is mostly read is stepped as a whole."""
+    assert table_rule(height=12_000, reads=128 * 12) == "adam"
+    assert table_rule(height=1_000_000, reads=128 * 12) == "rowwise_adam"
