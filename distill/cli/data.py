@@ -38,8 +38,17 @@ def describe(
 
 
 @app.command()
-def convert(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
-    """Encode the impressions of a recipe; a call that is stopped goes on when it is made again."""
+def convert(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE|FOLDER", help="A recipe, or a public set as published.")],
+    overrides: arguments.Overrides = None,
+    public: Annotated[str | None, typer.Option("--set", metavar="NAME", help="Public set in FOLDER.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Parquet file for a public set.")] = None,
+    json: arguments.Json = None,
+) -> None:
+    """Encode the impressions of a recipe, or turn a public set into Parquet; what was stopped goes on."""
+    if public is not None:
+        emit(_published(public, recipe, to or Path(f"{public}.parquet")), json)
+        return
     with silence():
         loaded, impressions = _impressions(recipe, overrides)
         for features, scope in _views(loaded):
@@ -75,6 +84,21 @@ def synth(
     with silence(), Progress().stage("synth", world.rows) as bar:
         synthetic.write_to(world, to, bar)
     emit({"file": str(to), "rows": world.rows, "bytes": to.stat().st_size} | {"world": world.model_dump()}, json)
+
+
+def _published(name: str, folder: Path, to: Path) -> dict[str, Any]:
+    """Converts a public set; says who may use it, and the `data:` section that fits it."""
+    from distill.data.public.listing import SETS
+
+    if name not in SETS:
+        raise RecipeError(Fault(name, "is no public set that we know.", suggestion(name, list(SETS))))
+    one = SETS[name]
+    with silence():
+        rows = one.convert(folder, to)
+    said = {"licence": one.licence, "citation": one.citation, "split": one.split, "published": one.published}
+    part = one.rows is not None and rows != one.rows
+    warnings = [f"{rows:,} rows, where {one.rows:,} are published: a part?"] if part else []
+    return {"file": str(to), "rows": rows} | said | {"data": one.data | {"path": str(to)}, "warnings": warnings}
 
 
 def _world(settings: list[str]) -> "World":

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from distill.cli.data import app
+from distill.data.impressions import load
+from distill.data.settings import DataSettings
 from distill.data.synthetic import generate
 from distill.data.world import World
 from distill.errors import RecipeError
@@ -36,6 +38,19 @@ def test_convert_encodes_once(tmp_path, monkeypatch):
     assert first["rows"] == 12_684 and first["blocks"] == 1 and first["bytes"] > 12_684 * 20
     monkeypatch.setattr("distill.data.shards.Encoding._encode", lambda *_: pytest.fail("encoded again"))
     assert json.loads(call("convert", RECIPE, store, "--json", "-")) == first
+
+
+def test_convert_of_a_public_set_says_how_to_go_on(tmp_path):
+    fields = " ".join(f"{100 * k}:1" for k in range(10))
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"frappe.{split}.libfm").write_text(f"1 {fields}\n-1 {fields}\n")
+    to = tmp_path / "frappe.parquet"
+    said = json.loads(call("convert", tmp_path, "--set", "frappe", "--to", to, "--json", "-"))
+    assert said["rows"] == 6 and said["warnings"] == ["6 rows, where 288,609 are published: a part?"]
+    data = load(DataSettings.model_validate(said["data"]), tmp_path / "store")
+    assert data.rows == 6 and said["licence"] and said["citation"]
+    with pytest.raises(RecipeError, match=r'frape: is no public set that we know\. Did you mean "frappe"'):
+        call("convert", tmp_path, "--set", "frape")
 
 
 def test_synth_writes_a_world(tmp_path):

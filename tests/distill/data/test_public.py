@@ -8,13 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from distill.data import public
 from distill.data.impressions import Impressions, load
-from distill.data.public import PublicSet
+from distill.data.public import avazu, kuairand, openbandit, taobao
+from distill.data.public.listing import SETS
+from distill.data.public.publicset import PublicSet
 from distill.data.settings import DataSettings
 from distill.errors import DataError
-
-SETS = {name: getattr(public, name) for name in public.__all__ if name != "PublicSet"}
 
 
 def write_criteo(folder: Path) -> None:
@@ -23,7 +22,7 @@ def write_criteo(folder: Path) -> None:
 
 
 def write_avazu(folder: Path) -> None:
-    rows = ["id,click,hour," + ",".join(public.avazu.COLUMNS[3:])]
+    rows = ["id,click,hour," + ",".join(avazu.COLUMNS[3:])]
     for n in range(200):
         hour = f"1410{21 + n // 20:02d}{n % 24:02d}"
         rows.append(
@@ -54,7 +53,7 @@ def write_taobao(folder: Path) -> None:
     (folder / "ad_feature.csv").write_text(
         "\n".join(["adgroup_id,cate_id,campaign_id,customer,brand,price", *ads]) + "\n"
     )
-    names = ",".join(["userid", *public.taobao.PROFILE]) + " "
+    names = ",".join(["userid", *taobao.PROFILE]) + " "
     (folder / "user_profile.csv").write_text("\n".join([names, *(f"{n},0,1,2,3,,3,0,{n}" for n in range(4))]) + "\n")
 
 
@@ -64,7 +63,7 @@ def write_kuairand(folder: Path) -> None:
         times = [1_650_000_000_000 + 20_000_000 * n for n in range(first, first + 100)]
         rows = [f"{n % 5},{n % 7},20220408,{n % 24}30,{time},{n % 2},0,0,0,{n % 3}" for n, time in enumerate(times)]
         (folder / name).write_text("\n".join([head, *rows]) + "\n")
-    users = "user_id,user_active_degree,is_lowactive_period," + ",".join(public.kuairand.USER[1:])
+    users = "user_id,user_active_degree,is_lowactive_period," + ",".join(kuairand.USER[1:])
     lines = [f"{n},full_active,0," + ",".join(["(10,50]".replace(",", "-")] * 4 + ["1"] * 18) for n in range(5)]
     (folder / "user_features_1k.csv").write_text("\n".join([users, *lines]) + "\n")
     videos = "video_id,author_id,video_type,upload_dt,upload_type,visible_status,video_duration,music_id,tag"
@@ -111,7 +110,7 @@ def write_openbandit(folder: Path) -> None:
         for campaign in ("all", "men", "women"):
             place = folder / policy / campaign
             place.mkdir(parents=True)
-            head = ",".join(["", *public.openbandit.LOG, *public.openbandit.USER])
+            head = ",".join(["", *openbandit.LOG, *openbandit.USER])
             rows = [
                 f"{n},2019-11-{24 + n % 7} 00:00:{n % 60:02d}.0041+00:00,{n % 4},{n % 3},{int(n % 9 == 0)},0.01,a,b,c,d"
                 for n in range(84)
@@ -175,12 +174,12 @@ def test_a_file_of_another_shape_is_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"ad_feature\.csv: has no column cate_id, campaign_id, .* taobao-ad is published"
     ):
-        public.TAOBAO.convert(tmp_path, tmp_path / "x.parquet")
+        SETS["taobao-ad"].convert(tmp_path, tmp_path / "x.parquet")
 
 
 def test_what_avazu_calls_an_hour(tmp_path):
     write_avazu(tmp_path)
-    frame, _ = loaded(public.AVAZU, tmp_path, tmp_path)
+    frame, _ = loaded(SETS["avazu"], tmp_path, tmp_path)
     assert (
         str(frame["time"][3]) == "2014-10-21 03:00:00" and frame["row_id"][0] == str(10**19) and frame["hour"][3] == 3
     )
@@ -188,7 +187,7 @@ def test_what_avazu_calls_an_hour(tmp_path):
 
 def test_fields_of_ali_ccp(tmp_path):
     write_aliccp(tmp_path)
-    frame, _ = loaded(public.ALI_CCP, tmp_path, tmp_path)
+    frame, _ = loaded(SETS["ali-ccp"], tmp_path, tmp_path)
     row = frame.row(1, named=True)
     assert (row["205"], row["216"], row["101"], row["301"], row["110_14"]) == ("1", "b", "1", "91", [])
     assert row["109_14"] == ["c1", "c2"] and row["vertical"] == "scene_91" and row["206"] is None
@@ -197,7 +196,7 @@ def test_fields_of_ali_ccp(tmp_path):
 
 def test_genres_and_likes_of_movielens(tmp_path):
     write_movielens(tmp_path)
-    frame, _ = loaded(public.MOVIELENS, tmp_path, tmp_path)
+    frame, _ = loaded(SETS["movielens"], tmp_path, tmp_path)
     row = frame.row(0, named=True)
     assert (row["genres"], row["vertical"], row["year"]) == (["Animation", "Children's", "Comedy"], "Animation", 1995)
     assert frame["label"][:5].to_list() == [0, 0, 0, 1, 1] and "rating" not in frame.columns
@@ -205,7 +204,7 @@ def test_genres_and_likes_of_movielens(tmp_path):
 
 def test_frappe_keeps_its_split_and_ids(tmp_path):
     write_frappe(tmp_path)
-    frame, data = loaded(public.FRAPPE, tmp_path, tmp_path)
+    frame, data = loaded(SETS["frappe"], tmp_path, tmp_path)
     assert frame.group_by("split").len().sort("split").rows() == [("test", 30), ("train", 90), ("valid", 30)]
     assert frame["label"].sum() == 50 and frame["city"].unique().sort().to_list() == [900, 901, 902, 903]
     assert data.verticals[0].startswith("daytime_20")
@@ -213,7 +212,7 @@ def test_frappe_keeps_its_split_and_ids(tmp_path):
 
 def test_taobao_joins_profiles_that_are_there(tmp_path):
     write_taobao(tmp_path)
-    frame, _ = loaded(public.TAOBAO, tmp_path, tmp_path)
+    frame, _ = loaded(SETS["taobao-ad"], tmp_path, tmp_path)
     assert len(frame) == 160 and frame.filter(adgroup_id=6)["vertical"].unique().to_list() == ["none"]
     assert frame.filter(user=4)["occupation"].null_count() == 32 and "new_user_class_level" in frame.columns
 
@@ -230,6 +229,6 @@ def test_the_small_open_bandit_set_for_real(tmp_path):
     )
     if not folder.is_dir():
         pytest.skip("the package obp is not installed")
-    frame, data = loaded(public.OPEN_BANDIT, folder, tmp_path)
+    frame, data = loaded(SETS["open-bandit"], folder, tmp_path)
     assert data.verticals == ("all", "men", "women") and len(frame) == 60_000
     assert 0.002 < data.label.mean() < 0.008
