@@ -11,31 +11,40 @@ from distill.bench.job import Job, job, train_together
 from distill.bench.loop import train_singly
 from distill.bench.rounds import Scale, in_turn, ratios
 from distill.bench.rows import rows_of
+from distill.training import STEP_ROWS
 
 
 class Case(NamedTuple):
-    """One comparison; cohorts are as large as a run would make them."""
+    """One comparison, of as many students as a run would put into one stack.
+
+    Attributes:
+        name: of the figure.
+        student: class path.
+        shape: of impressions and students.
+        batch: rows of a step of one student.
+        rows: training rows of one student.
+        target: what ours should reach.
+    """
 
     name: str
     student: str
     shape: Shape
     batch: int
-    members: int
     rows: int
     target: float
 
     def job(self, scale: Scale, folder: Path) -> Job:
         """The students of it, on impressions written below `folder`."""
-        batch, members, rows = scale.of(self.batch, 8), scale.of(self.members, 2), scale.of(self.rows, 32)
+        batch, members, rows = scale.of(self.batch, 8), scale.of(STEP_ROWS // self.batch, 2), scale.of(self.rows, 32)
         return job(self.student, self.shape.at(scale), batch, members, rows, folder)
 
 
 CASES = (
-    Case("deepfm-1024", "students.DeepFM", SMALL, 1024, 32, 20_480, target=3),
-    Case("deepfm-128", "students.DeepFM", SMALL, 128, 64, 4_096, target=6),
-    Case("dcnv2-1024", "students.DCNv2", SMALL, 1024, 32, 20_480, target=2),
-    Case("dcnv2-128", "students.DCNv2", SMALL, 128, 64, 4_096, target=4),
-    Case("deepfm-m-1024", "students.DeepFM", MEDIUM, 1024, 4, 20_480, target=2),
+    Case("deepfm-1024", "students.DeepFM", SMALL, 1024, 20_480, target=3),
+    Case("deepfm-128", "students.DeepFM", SMALL, 128, 4_096, target=6),
+    Case("dcnv2-1024", "students.DCNv2", SMALL, 1024, 20_480, target=2),
+    Case("dcnv2-128", "students.DCNv2", SMALL, 128, 4_096, target=4),
+    Case("deepfm-m-1024", "students.DeepFM", MEDIUM, 1024, 20_480, target=2),
 )
 
 

@@ -36,7 +36,7 @@ class DeepFM(nn.Module):
         self.vectors, self.first_order = Table(height, width), Table(height, 1)
         self.linear = nn.Linear(numeric, 1)
         self.deep = perceptron(fields * width + numeric, hidden)
-        self.head = nn.Linear(hidden[-1], 1, bias=False)
+        self.head = nn.Linear(hidden[-1], 1)
 
     def forward(self, ids: Tensor, numbers: Tensor) -> Tensor:
         vectors = self.vectors(ids)

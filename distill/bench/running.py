@@ -32,6 +32,7 @@ def run(names: Sequence[str], progress: Progress, scale: Scale = FULL) -> dict[s
     torch.set_num_threads(1)
     figures = []
     for name in names or BENCHES:
+        progress.note(f"{name}: {BENCHES[name]}")
         with progress.stage(name):
             for figure in _measure(name)(scale):
                 figures.append(figure.row())

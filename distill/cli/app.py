@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, doctor, models, shipped, verbs
+from distill.cli import bench, data, doctor, models, shipped, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -60,6 +60,7 @@ def _app() -> typer.Typer:
     )
     for verb in (verbs.run, verbs.plan, verbs.validate, verbs.show, verbs.compare, verbs.ui):
         app.command()(verb)
+    app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)
     app.command()(bench.bench)

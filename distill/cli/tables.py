@@ -41,7 +41,7 @@ def emit(table: Table, to: str | None, render: "Callable[[Table], RenderableType
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else PIPED, markup=False, highlight=False)
-    for part in [render(table)] if render else _parts(table):
+    for part in [render(table)] if render else parts(table):
         console.print(part)
 
 
@@ -53,7 +53,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _parts(table: Table) -> "Iterator[RenderableType]":
+def parts(table: Table) -> "Iterator[RenderableType]":
     """A table for each list of rows, a line for each other value."""
     for name, value in table.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from distill.data import numeric
 from distill.data.known import Ids, Known
 from distill.data.layout import EVENTS, IDS, LENGTH_BITS, layout, of_kind
-from distill.data.sealed import opened, rows
+from distill.data.sealed import opened, read_rows, rows
 from distill.data.settings import DataSettings, Feature, Numeric
 from distill.data.shards import Shard
 from distill.data.split import TRAIN
@@ -68,7 +68,6 @@ class Encoder:
         self.keys = {name: f"f{number}" for number, name in enumerate(settings.features)}
         self.layout = layout(self.features, len(settings.tasks))
         self.tables = by_table(self.features)
-        self.outcome = {name: opened(base / f"{name}.npy") for name in ("vertical", "label", "valid", "weight")}
         self.train = opened(base / "split.npy") == TRAIN
 
     def write(self, folder: Path) -> dict[str, list[int]]:
@@ -143,15 +142,15 @@ class Encoder:
         at = self.layout
         record = np.zeros((shard.rows, at.width), dtype=np.int32)
         numbers, words = record.view(np.float32), record.view(np.int64)
-        record[:, at.vertical] = self.outcome["vertical"][block, None]
-        record[:, at.valid] = self.outcome["valid"][block]
-        numbers[:, at.label] = self.outcome["label"][block]
-        numbers[:, at.weight] = self.outcome["weight"][block, None]
+        record[:, at.vertical] = self._every("vertical", block)[:, None]
+        record[:, at.valid] = self._every("valid", block)
+        numbers[:, at.label] = self._every("label", block)
+        numbers[:, at.weight] = self._every("weight", block)[:, None]
         for place, name in enumerate(at.shapes):
             lengths = shard.column(self.keys[name]).astype(np.int64)
             words[:, place] = (starts[name] + np.cumsum(lengths) - lengths) << LENGTH_BITS | lengths
         for place, use in enumerate(self._uses(*IDS), at.categorical.start):
-            record[:, place] = opened(_column_file(scratch, use))[block]
+            record[:, place] = read_rows(_column_file(scratch, use), block)
         numbers[:, at.numeric] = self._numbers(shard)
         return record
 
@@ -165,11 +164,16 @@ class Encoder:
     def _write_events(self, name: str, folder: Path, scratch: Path) -> None:
         """The ids of all events, and room behind the last for one window of the longest."""
         length, columns = self.layout.shapes[name]
-        ids = [opened(_column_file(scratch, use)) for use in uses({name: self.features[name]})]
-        with rows(sequence_file(folder, self.settings, name), np.int32, len(ids[0]) + length, columns) as target:
-            for first in range(0, len(ids[0]), BLOCK):
-                target.add(np.stack([column[first : first + BLOCK] for column in ids], axis=1))
+        files = [_column_file(scratch, use) for use in uses({name: self.features[name]})]
+        count = sum(shard.manifest["events"][self.keys[name]] for shard in self.shards)
+        with rows(sequence_file(folder, self.settings, name), np.int32, count + length, columns) as target:
+            for first in range(0, count, BLOCK):
+                target.add(np.stack([read_rows(file, slice(first, first + BLOCK)) for file in files], axis=1))
             target.add(np.zeros((length, columns)))
+
+    def _every(self, name: str, block: slice) -> NDArray:
+        """What every row of a block has."""
+        return read_rows(self.base / f"{name}.npy", block)
 
     def _uses(self, *kinds: type[Feature]) -> Iterator[Use]:
         return uses({name: self.features[name] for name in of_kind(self.features, *kinds)})
@@ -177,7 +181,7 @@ class Encoder:
     def _group(self, block: slice) -> NDArray[np.int64]:
         if self.groups is None:
             return np.zeros(block.stop - block.start, dtype=np.int64)
-        return self.outcome["vertical"][block].astype(np.int64)
+        return self._every("vertical", block).astype(np.int64)
 
     def _blocks(self) -> Iterator[slice]:
         ends = list(accumulate((shard.rows for shard in self.shards), initial=0))

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from distill.data.encoding import Encoder
 from distill.data.finding import digest, locate
 from distill.data.kinds import describe, plain, widened
 from distill.data.layout import columns_of_numbers
+from distill.data.negatives import correction, kept, shares
 from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
 from distill.data.shards import FORMAT, Encoding, Shard
@@ -145,6 +146,16 @@ class Impressions:
             return np.flatnonzero(self.split == split)
         rows = self._groups[self.verticals.index(vertical)]
         return rows[self.split[rows] == split]
+
+    def training_rows(self, vertical: str | None, role: Literal["teacher", "students"], seed: int) -> NDArray[np.int64]:
+        """The training rows that a role trains on: all, but for the negatives that `data.negatives` leaves out."""
+        rows = self.select(TRAIN, vertical)
+        positive = (self.label[rows] * self.valid[rows]).any(axis=1)
+        return kept(rows, positive, getattr(self.settings.negatives, role), seed)
+
+    def correction(self, role: Literal["teacher", "students"]) -> float:
+        """What is added to the log-odds of a role, for they speak of the rows that it trained on and not of all."""
+        return correction(shares(self.settings.negatives)[role])
 
     def key(self, column: str) -> NDArray[np.int64]:
         """A number for each value of any column of the source, [rows]; values count up in their order, null last.

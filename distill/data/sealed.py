@@ -52,6 +52,17 @@ def opened(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="c")
 
 
+def read_rows(path: Path, block: slice) -> NDArray:
+    """Some rows of an array, read and not mapped, so that none of it stays in memory behind them."""
+    with open(path, "rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        width = int(np.prod(shape[1:], dtype=np.int64))
+        file.seek(block.start * width * dtype.itemsize, 1)
+        count = min(block.stop, shape[0]) - block.start
+        return np.fromfile(file, dtype, count * width).reshape(count, *shape[1:])
+
+
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
     """Writes columns of any type.
 

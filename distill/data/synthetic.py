@@ -1,16 +1,13 @@
 """A generated world of impressions whose true click probabilities are known, so that the best possible score is too.
 
-Verticals belong to domains, and their sizes follow a power law. A user has one vector of tastes; an item's vector is
-that of its domain, plus a smaller part of its vertical, plus a smaller part of its own. What a user clicks in one
-vertical therefore tells what she will click in the others of the domain: a teacher that sees all of them, or her
-history, knows what the students of a small vertical cannot learn from their rows. The domain's habits (hours, devices)
-and the ageing of items are shared in the same way. What everybody likes drifts from day to day.
-
-In log-odds: affinity + vertical + item + hour + device + age + activity + drift.
+It is generated a few days or hours at a time, in memory that does not grow with the rows; all that one part needs to
+know of those before it is the last clicks of each user. What the world is made of is in `tastes`.
 """
 
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,53 +17,49 @@ import polars as pl
 from numpy.random import PCG64, Generator, SeedSequence
 from numpy.typing import NDArray
 
+from distill.data.clicks import HISTORY, Clicks
+from distill.data.tastes import (
+    CANDIDATES,
+    DAY,
+    DEVICE_SHARES,
+    DEVICES,
+    Catalogue,
+    Floats,
+    Integers,
+    Likes,
+    Shown,
+    chance,
+    draw_catalogue,
+    draw_likes,
+    log_odds,
+)
 from distill.data.world import World
 from distill.errors import Fault, StoreError
+from distill.progress import Bar
+
+__all__ = ["CANDIDATES", "DAY", "HISTORY", "generate", "write", "write_to"]
 
 VERSION = 1
 """Goes up when the same settings give other rows."""
 
-TASTES = 8
-"""Length of the vectors of users and items."""
-AFFINITY = (1.0, 0.4, 0.3)
-"""Standard deviation, in log-odds, of the taste for a domain, for a vertical in it, for an item in that."""
-INTERCEPT = -1.0
-"""Log-odds of a fresh item that nobody likes or dislikes; with the rest it makes about 22 clicks in 100."""
-VERTICAL, ITEM, HOUR, DEVICE, ACTIVITY = 0.3, 0.4, 0.8, 0.4, -0.25
-"""Standard deviation, in log-odds, of the other parts; busy users click less."""
-AGEING = -1.0
-"""Log-odds that an item of the average domain loses over its life, which lasts as many days as the log."""
-DEVICES = ("phone", "tablet", "desktop")
-DEVICE_SHARES = (0.6, 0.1, 0.3)
-CANDIDATES = 4
-"""Rows of one impression, which share a user and a time."""
-HISTORY = 10
-"""Most clicks that a history keeps."""
-DAY = 86_400
+PART = 1 << 18
+"""Most impressions that are generated at once, but for those of one hour."""
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+ROWS = 262_144
+"""Rows of a row group."""
+
+CONVERSION = -1.0
+"""Log-odds of a conversion after a click, beyond those of the click."""
+
+KNOWN = 5
+"""Mean delays after which a conversion that has not come does not come."""
 
 
-class Catalogue(NamedTuple):
-    """Verticals and their items, which stand vertical by vertical, in the order of their births."""
+class Part(NamedTuple):
+    """Impressions that are generated together: of some whole days, or of some hours of one day."""
 
-    domain: Integers  # of a vertical
-    share: Floats  # of the rows, of a vertical
-    first: Integers  # item of a vertical
-    items: Integers  # number of a vertical
-    vertical: Integers  # of an item
-    birth: Integers  # of an item, in seconds; negative before the log
-    vector: Floats  # of an item
-
-
-class Shown(NamedTuple):
-    """Who saw what, where and when; one entry a row, in the order of time."""
-
-    time: Integers
-    user: Integers
-    device: Integers
-    item: Integers
+    day: Integers
+    hours: slice
 
 
 def generate(world: World) -> pl.DataFrame:
@@ -75,85 +68,114 @@ def generate(world: World) -> pl.DataFrame:
     Columns: `row_id`, `label`, `vertical`, `domain`, `day`, `time` (seconds; the rows of one impression share it),
     `split` (the last but one day validates, the last tests), `user_id`, `item_id`, `hour`, `device`, `user_activity`
     (impressions a day, heavy-tailed), `item_age` (hours), `hist_items` and `hist_verticals` (the user's last clicks at
-    strictly earlier times, newest first), `p_true` (the probability from which the label was drawn).
+    strictly earlier times, newest first), `p_true` (the probability from which the label was drawn); and those that
+    the settings ask for (`world.World`).
     """
-    structure, people, exposure, tastes, clicks = (Generator(PCG64(seed)) for seed in SeedSequence(world.seed).spawn(5))
-    catalogue = _catalogue(world, structure)
-    activity = people.standard_normal(world.users)
-    shown = _show(world, catalogue, np.exp(activity), exposure)
-    chance = _probability(world, catalogue, activity, shown, tastes)
-    label = clicks.random(world.rows) < chance
-    return _table(world, catalogue, activity, shown, chance, label)
+    return pl.concat(parts(world))
+
+
+def parts(world: World) -> Iterator[pl.DataFrame]:
+    """The same, part by part."""
+    seeds = SeedSequence(world.seed).spawn(6)
+    structure, people, exposure, tastes, clicks, sales = (Generator(PCG64(seed)) for seed in seeds)
+    catalogue = draw_catalogue(world, structure)
+    likes = draw_likes(world, catalogue, people.standard_normal(world.users), tastes)
+    past, done = Clicks.none(), 0
+    for part in _parts(world):
+        shown = _show(world, catalogue, np.exp(likes.activity), part, world.rows - done, exposure)
+        logit = log_odds(world, catalogue, likes, shown)
+        label = clicks.random(len(shown.time)) < chance(logit)
+        past, earlier = past.followed(shown, label)
+        yield _table(world, catalogue, likes, shown, logit, label, earlier, done).with_columns(
+            _extras(world, catalogue, likes, shown, logit, label, sales)
+        )
+        done += len(shown.time)
 
 
 def write(world: World, folder: Path) -> Path:
     """Writes the impressions of a world as Parquet, and returns the file; one that is there is left as it is.
 
-    Same world, same bytes. The file appears in one step, whole.
+    Same world, same bytes.
 
     Raises:
         StoreError: no room, or no permission.
     """
     digest = hashlib.sha256(f"{VERSION} {world.model_dump_json()}".encode()).hexdigest()
     path = folder / f"world-{digest[:16]}.parquet"
-    draft = path.with_suffix(f".{os.getpid()}.draft")
     if path.exists():
         return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        generate(world).write_parquet(draft, compression="zstd", row_group_size=262_144)
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(Fault(str(path), f"cannot be written: {error}.", "Make room, or change the store.")) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    write_to(world, path)
     return path
 
 
-def _catalogue(world: World, rng: Generator) -> Catalogue:
-    share = np.arange(1, world.verticals + 1) ** -world.size_exponent
-    share /= share.sum()
-    domain = np.arange(world.verticals) % world.domains
-    items = 1 + _apportion(world.items - world.verticals, share)
-    vertical = np.repeat(np.arange(world.verticals), items)
-    first = np.cumsum(items) - items
-    place = np.arange(len(vertical)) - first[vertical] + rng.random(world.verticals)[vertical]
-    birth = np.floor((2 * place / items[vertical] - 1) * world.days * DAY).astype(np.int64)
-    birth[first] = np.minimum(birth[first], 0)  # a vertical always has something to show
-    for_domain, for_vertical, for_item = AFFINITY
-    vector = (
-        for_domain * _directions(rng, world.domains)[domain][vertical]
-        + for_vertical * _directions(rng, world.verticals)[vertical]
-        + for_item * _directions(rng, len(vertical))
-    )
-    return Catalogue(domain, share, first, items, vertical, birth, vector)
+def write_to(world: World, path: Path, bar: Bar | None = None) -> None:
+    """Writes the impressions of a world as one Parquet file, which appears in one step, whole.
+
+    Raises:
+        StoreError: no room, or no permission.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    pieces = draft.with_suffix(".parts")
+    try:
+        pieces.mkdir(parents=True)
+        for number, frame in enumerate(parts(world)):
+            frame.write_parquet(pieces / f"{number:06d}.parquet", compression="zstd", row_group_size=ROWS)
+            if bar is not None:
+                bar.advance(len(frame))
+        _join(sorted(pieces.iterdir()), draft)
+        draft.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(Fault(str(path), f"cannot be written: {error}.", "Make room, or change the place.")) from None
+    finally:
+        shutil.rmtree(pieces, ignore_errors=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
-def _apportion(total: int, share: Floats) -> Integers:
-    """Whole numbers in proportion to `share` that add up to `total` (the method of the largest remainder)."""
-    exact = total * share
-    whole = np.floor(exact).astype(np.int64)
-    whole[np.argsort(whole - exact, kind="stable")[: total - whole.sum()]] += 1
-    return whole
+def _join(pieces: Sequence[Path], path: Path) -> None:
+    """One file of several, without holding any whole."""
+    if len(pieces) == 1:
+        pieces[0].rename(path)
+    else:
+        pl.scan_parquet(pieces).sink_parquet(path, compression="zstd", row_group_size=ROWS)
 
 
-def _directions(rng: Generator, count: int) -> Floats:
-    vectors = rng.standard_normal((count, TASTES))
-    return vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True))
-
-
-def _show(world: World, catalogue: Catalogue, appetite: Floats, rng: Generator) -> Shown:
+def _parts(world: World) -> Iterator[Part]:
+    """Whole days as long as they fit, else hours of a day, in proportion to how busy they are."""
     impressions = -(-world.rows // CANDIDATES)
-    by_hour = 1 + 0.8 * np.sin(2 * np.pi * (np.arange(24) - 12) / 24)  # busy in the evening
-    hour = rng.choice(24, impressions, p=by_hour / by_hour.sum())
-    day = np.arange(impressions) * world.days // impressions  # as many on each
-    time = np.sort(day * DAY + hour * 3600 + rng.integers(3600, size=impressions))
+    day = np.arange(impressions) * world.days // impressions if impressions <= PART else None
+    if day is not None:
+        yield Part(day, slice(0, 24))
+        return
+    ends = -(-np.arange(world.days + 1) * impressions // world.days)
+    busy = np.round(np.concatenate([[0], np.cumsum(_by_hour())]), 12)
+    for day, count in enumerate(np.diff(ends)):
+        marks = np.round(busy * count).astype(np.int64)
+        first = 0
+        while first < 24:
+            last = max(first + 1, int(np.searchsorted(marks, marks[first] + PART, side="right")) - 1)
+            yield Part(np.full(marks[last] - marks[first], day), slice(first, last))
+            first = last
+
+
+def _by_hour() -> Floats:
+    """The share of each hour; the evening is busy."""
+    by_hour = 1 + 0.8 * np.sin(2 * np.pi * (np.arange(24) - 12) / 24)
+    return by_hour / by_hour.sum()
+
+
+def _show(world: World, catalogue: Catalogue, appetite: Floats, part: Part, most: int, rng: Generator) -> Shown:
+    """The rows of a part, at most so many."""
+    impressions, share = len(part.day), _by_hour()[part.hours]
+    hour = part.hours.start + rng.choice(len(share), impressions, p=share / share.sum())
+    time = np.sort(part.day * DAY + hour * 3600 + rng.integers(3600, size=impressions))
     user = rng.choice(world.users, impressions, p=appetite / appetite.sum())
     device = rng.choice(len(DEVICES), impressions, p=DEVICE_SHARES)
-    time, user, device = (np.repeat(column, CANDIDATES)[: world.rows] for column in (time, user, device))
-    vertical = rng.choice(world.verticals, world.rows, p=catalogue.share)
-    return Shown(time, user, device, _pick(world, catalogue, vertical, time, rng.random(world.rows)))
+    rows = min(most, impressions * CANDIDATES)
+    time, user, device = (np.repeat(column, CANDIDATES)[:rows] for column in (time, user, device))
+    vertical = rng.choice(world.verticals, rows, p=catalogue.share)
+    item = _pick(world, catalogue, vertical, time, rng.random(rows))
+    return Shown(time, user, device, item, np.arange(rows) % CANDIDATES)
 
 
 def _pick(world: World, catalogue: Catalogue, vertical: Integers, time: Integers, luck: Floats) -> Integers:
@@ -164,54 +186,24 @@ def _pick(world: World, catalogue: Catalogue, vertical: Integers, time: Integers
     return newest - np.floor(alive * luck**2).astype(np.int64)
 
 
-def _probability(world: World, catalogue: Catalogue, activity: Floats, shown: Shown, rng: Generator) -> Floats:
-    """The true click probabilities.
-
-    Rounded, so that the last bit of an exponential, in which processors differ, changes neither labels nor files.
-    """
-    taste = rng.standard_normal((TASTES, world.users))
-    vertical = catalogue.vertical[shown.item]
-    domain = catalogue.domain[vertical]
-    day = shown.time // DAY
-    hour = shown.time // 3600 % 24
-    logit = INTERCEPT + ACTIVITY * activity[shown.user]
-    for one, of_items in zip(taste, catalogue.vector.T, strict=True):  # one at a time: no table of rows x tastes
-        logit += one[shown.user] * of_items[shown.item]
-    logit += VERTICAL * rng.standard_normal(world.verticals)[vertical]
-    logit += ITEM * rng.standard_normal(len(catalogue.vertical))[shown.item]
-    logit += HOUR * _curves(rng, world.domains)[domain, hour]
-    logit += DEVICE * rng.standard_normal((world.domains, len(DEVICES)))[domain, shown.device]
-    ageing = AGEING * (0.5 + rng.random(world.domains))
-    logit += ageing[domain] * (shown.time - catalogue.birth[shown.item]) / (world.days * DAY)
-    logit += world.drift * _walks(rng, world.domains, world.days)[domain, day]
-    logit += world.drift * _walks(rng, len(catalogue.vertical), world.days)[shown.item, day]
-    return np.clip(np.round(1 / (1 + np.exp(-logit)), 6), 1e-6, 1 - 1e-6)
-
-
-def _curves(rng: Generator, count: int) -> Floats:
-    """Smooth curves over the 24 hours: two waves of random phase, with variance one over the day."""
-    angle = 2 * np.pi * (np.arange(24) / 24 + rng.random((count, 1)))
-    return np.sin(angle) + np.sin(2 * angle + 2 * np.pi * rng.random((count, 1)))
-
-
-def _walks(rng: Generator, count: int, days: int) -> Floats:
-    """Random walks over days, from zero; the end has variance one."""
-    steps = rng.standard_normal((count, days)) / np.sqrt(days - 1)
-    steps[:, 0] = 0
-    return np.cumsum(steps, axis=1)
-
-
 def _table(
-    world: World, catalogue: Catalogue, activity: Floats, shown: Shown, chance: Floats, label: NDArray[np.bool_]
+    world: World,
+    catalogue: Catalogue,
+    likes: Likes,
+    shown: Shown,
+    logit: Floats,
+    label: NDArray[np.bool_],
+    earlier: tuple[Integers, Integers],
+    first: int,
 ) -> pl.DataFrame:
     vertical = catalogue.vertical[shown.item]
     day = shown.time // DAY
     places = {"vertical": _names("vertical", world.verticals), "domain": _names("domain", world.domains)}
-    appetite = np.exp(activity)
-    past, length = _last_clicks(shown, label)
+    appetite = np.exp(likes.activity)
+    items, length = earlier
     return pl.DataFrame(
         {
-            "row_id": np.arange(world.rows),
+            "row_id": np.arange(first, first + len(label)),
             "label": label.astype(np.int8),
             "vertical": places["vertical"].gather(vertical),
             "domain": places["domain"].gather(catalogue.domain[vertical]),
@@ -224,32 +216,55 @@ def _table(
             "device": pl.Series(DEVICES).gather(shown.device),
             "user_activity": np.round(appetite / appetite.sum() * world.rows / CANDIDATES / world.days, 2)[shown.user],
             "item_age": np.round((shown.time - catalogue.birth[shown.item]) / 3600, 1),
-            "hist_items": _lists(pl.Series(shown.item), past, length),
-            "hist_verticals": _lists(places["vertical"].gather(vertical), past, length),
-            "p_true": chance,
+            "hist_items": _lists(pl.Series(items.ravel()), items.shape, length),
+            "hist_verticals": _lists(places["vertical"].gather(catalogue.vertical[items.ravel()]), items.shape, length),
+            "p_true": chance(logit),
         }
     )
+
+
+def _extras(
+    world: World,
+    catalogue: Catalogue,
+    likes: Likes,
+    shown: Shown,
+    logit: Floats,
+    label: NDArray[np.bool_],
+    rng: Generator,
+) -> list[pl.Series]:
+    """The columns that only some worlds have."""
+    found = []
+    if world.position_bias:
+        found.append(pl.Series("position", shown.position))
+    if world.conversion_delay:
+        found += _conversions(world, shown, logit, label, rng)
+    if world.teacher_delay is not None:
+        found.append(pl.Series("p_teacher", chance(log_odds(world, catalogue, likes, shown, world.teacher_delay))))
+    return found
+
+
+def _conversions(
+    world: World, shown: Shown, logit: Floats, label: NDArray[np.bool_], rng: Generator
+) -> list[pl.Series]:
+    """Conversions of clicks as they are known when the log ends; their delays are exponential."""
+    probability = chance(logit + CONVERSION)
+    delay = world.conversion_delay * 3600
+    comes = label & (rng.random(len(label)) < probability)
+    time = shown.time + np.ceil(rng.exponential(delay, len(label))).astype(np.int64)
+    end = world.days * DAY
+    seen = comes & (time < end)
+    open_ = label & ~seen & (shown.time + KNOWN * delay >= end)
+    return [
+        pl.Series("converted", seen.astype(np.int8)).set(pl.Series(open_), None),
+        pl.Series("conversion_time", time).set(pl.Series(~seen), None),
+        pl.Series("p_conversion", probability),
+    ]
 
 
 def _names(kind: str, count: int) -> pl.Series:
     return pl.Series([f"{kind}_{number:0{len(str(count - 1))}d}" for number in range(count)])
 
 
-def _last_clicks(shown: Shown, label: NDArray[np.bool_]) -> tuple[Integers, Integers]:
-    """The rows of each row's history, newest first, and how many of them count.
-
-    Clicks are sorted by user and time, so that those of one user before one time lie side by side.
-    """
-    span = int(shown.time[-1]) + 1
-    key = shown.user * span + shown.time
-    clicks = np.flatnonzero(label)
-    clicks = clicks[np.argsort(key[clicks], kind="stable")]
-    end = np.searchsorted(key[clicks], key, side="left")
-    start = np.searchsorted(key[clicks], shown.user * span, side="left")
-    past = np.maximum(end[:, None] - 1 - np.arange(HISTORY), 0)
-    return clicks[past] if len(clicks) else past, np.minimum(end - start, HISTORY)
-
-
-def _lists(values: pl.Series, past: Integers, length: Integers) -> pl.Series:
-    full = values.gather(past.ravel()).reshape(past.shape)
+def _lists(values: pl.Series, shape: tuple[int, int], length: Integers) -> pl.Series:
+    full = values.reshape(shape)
     return pl.select(pl.lit(full).arr.to_list().list.head(pl.lit(pl.Series(length)))).to_series()

@@ -223,3 +223,64 @@ class TestWhatATeacherCanKnow:
         informed = self.predict(known, (*self.SHARED, "liked")).filter(small)
         scores = [entropy(test["label"].to_numpy(), test["p"].to_numpy()) for test in (informed, pooled, alone)]
         assert scores[0] < scores[1] - 0.005 < scores[2] - 0.01
+
+
+class TestParts:
+    """A world that is generated part by part is one world."""
+
+    WORLD = World(rows=6_001, users=60, items=80, days=5, position_bias=1.5, conversion_delay=20, teacher_delay=2)
+
+    @pytest.fixture(params=[50, 200, 400, 10**6])
+    def frame(self, request, monkeypatch) -> pl.DataFrame:
+        """Hours, several hours, days, or all at once."""
+        monkeypatch.setattr("distill.data.synthetic.PART", request.param)
+        return generate(self.WORLD)
+
+    def test_rows_and_times_go_on(self, frame):
+        assert frame["row_id"].to_list() == list(range(6_001))
+        assert frame["time"].is_sorted() and frame["day"].n_unique() == 5
+        assert frame.group_by("day").len()["len"].max() <= 6_001 / 5 + 8
+
+    def test_histories_reach_over_parts(self, frame):
+        """Brute force: the last clicks of the user before the time of the row."""
+        clicks: dict[int, list[tuple[int, int]]] = {}
+        for row in frame.iter_rows(named=True):
+            past = [item for time, item in clicks.get(row["user_id"], ()) if time < row["time"]]
+            assert row["hist_items"] == past[::-1][:HISTORY]
+            if row["label"]:
+                clicks.setdefault(row["user_id"], []).append((row["time"], row["item_id"]))
+
+    def test_later_positions_are_clicked_less(self, frame):
+        rates = frame.group_by("position").agg(pl.col("label").mean(), pl.col("p_true").mean()).sort("position")
+        assert rates["position"].to_list() == [0, 1, 2, 3] and rates["p_true"].is_sorted(descending=True)
+        assert rates["label"][0] > 1.5 * rates["label"][3]
+
+    def test_conversions_follow_clicks_and_are_open_near_the_end(self, frame):
+        assert frame.filter(pl.col("label") == 0)["converted"].sum() == 0
+        known = frame.filter(pl.col("converted") == 1)
+        delays = (known["conversion_time"] - known["time"]) / 3600
+        assert delays.min() > 0 and known["conversion_time"].max() < 5 * DAY
+        early = frame.filter(pl.col("time") < 0.8 * DAY, pl.col("label") == 1)
+        assert early["converted"].null_count() == 0
+        assert early["converted"].mean() == pytest.approx(early["p_conversion"].mean(), abs=0.15)
+        late = frame.filter(pl.col("time") > 4.5 * DAY, pl.col("label") == 1)
+        assert late["converted"].null_count() > len(late) / 3
+
+    def test_an_old_teacher_knows_less_than_the_truth(self):
+        frame = generate(self.WORLD.model_copy(update={"rows": 40_000, "drift": 3.0}))
+        late = frame.filter(pl.col("day") >= 3)
+
+        def loss(column: str) -> float:
+            p = late[column]
+            return -(late["label"] * p.log() + (1 - late["label"]) * (1 - p).log()).mean()
+
+        assert loss("p_true") < loss("p_teacher") - 0.005
+        fresh = generate(self.WORLD.model_copy(update={"teacher_delay": 0.0}))
+        assert fresh["p_teacher"].equals(fresh["p_true"])
+
+
+def test_one_file_of_many_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.data.synthetic.PART", 100)
+    world = World(rows=3_000, users=60, items=80)
+    path = write(world, tmp_path)
+    assert pl.read_parquet(path).equals(generate(world)) and len(list(tmp_path.iterdir())) == 1

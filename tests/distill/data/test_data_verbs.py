@@ -1,0 +1,75 @@
+"""`distill data`: the verbs as a user calls them."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from distill.cli.data import app
+from distill.data.impressions import load
+from distill.data.settings import DataSettings
+from distill.data.synthetic import generate
+from distill.data.world import World
+from distill.errors import RecipeError
+
+RECIPE = Path(__file__).resolve().parents[3] / "recipes" / "quickstart.yaml"
+
+
+def call(*arguments: object) -> str:
+    found = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_describe_prints_a_table_json_and_a_page(tmp_path):
+    store, html = f"store={tmp_path / 'store'}", tmp_path / "page.html"
+    shown = call("describe", RECIPE, store, "--html", html)
+    assert "Coffee House" in shown and "freq_bar" in shown and "histogram" not in shown
+    assert html.read_text().startswith("<!doctype html>")
+    table = json.loads(call("describe", RECIPE, store, "--json", "-"))
+    assert table.keys() >= {"rows", "verticals", "columns", "warnings"} and table["rows"] == 12_684
+
+
+def test_convert_encodes_once(tmp_path, monkeypatch):
+    store = f"store={tmp_path / 'store'}"
+    first = json.loads(call("convert", RECIPE, store, "--json", "-"))
+    assert first["rows"] == 12_684 and first["blocks"] == 1 and first["bytes"] > 12_684 * 20
+    monkeypatch.setattr("distill.data.shards.Encoding._encode", lambda *_: pytest.fail("encoded again"))
+    assert json.loads(call("convert", RECIPE, store, "--json", "-")) == first
+
+
+def test_convert_of_a_public_set_says_how_to_go_on(tmp_path):
+    fields = " ".join(f"{100 * k}:1" for k in range(10))
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"frappe.{split}.libfm").write_text(f"1 {fields}\n-1 {fields}\n")
+    to = tmp_path / "frappe.parquet"
+    said = json.loads(call("convert", tmp_path, "--set", "frappe", "--to", to, "--json", "-"))
+    assert said["rows"] == 6 and said["warnings"] == ["6 rows, where 288,609 are published: a part?"]
+    data = load(DataSettings.model_validate(said["data"]), tmp_path / "store")
+    assert data.rows == 6 and said["licence"] and said["citation"]
+    with pytest.raises(RecipeError, match=r'frape: is no public set that we know\. Did you mean "frappe"'):
+        call("convert", tmp_path, "--set", "frape")
+
+
+def test_synth_writes_a_world(tmp_path):
+    path = tmp_path / "world.parquet"
+    said = json.loads(call("synth", path, "rows=400", "users=20", "items=40", "position_bias=1", "--json", "-"))
+    world = World(rows=400, users=20, items=40, position_bias=1)
+    assert pl.read_parquet(path).equals(generate(world)) and said["world"] == world.model_dump()
+    assert "position" in pl.read_parquet(path).columns and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["rws=4", "seed"], ['rws: does not exist. Did you mean "rows"?', '"seed": is no setting. Write KEY=VALUE.']),
+        (["rows=many"], ["rows: Input should be a valid integer"]),
+        (["domains=5", "verticals=2"], ["5 domains need at least as many verticals; there are 2."]),
+    ],
+)
+def test_a_world_that_is_wrongly_described(tmp_path, settings, said):
+    with pytest.raises(RecipeError) as caught:
+        call("synth", tmp_path / "x.parquet", *settings)
+    assert all(sentence in str(caught.value) for sentence in said)
