@@ -48,7 +48,7 @@ def workers_for(recipe: Recipe, cohorts: Sequence[Cohort]) -> int:
 
 
 def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[[int], None]) -> None:
-    """Trains cohorts in `count` processes, the longest first.
+    """Trains cohorts in `count` processes, first the one with most steps: it takes longest, however few its members.
 
     A process that dies is started again, and its cohort goes on from its last checkpoint. Results are those of one
     process, to the bit, unless a cohort had to be halved.
@@ -63,7 +63,7 @@ def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[
         DistillError: what a worker found wrong with the data or the store.
         TrainingError: a student killed its process again and again.
     """
-    waiting = sorted(cohorts, key=lambda cohort: sum(member.rows for member in cohort.members))
+    waiting = sorted(cohorts, key=lambda cohort: cohort.members[0].rows / cohort.members[0].batch)
     supervisor = _Supervisor(job, waiting, tell)
     try:
         supervisor.run(count)
