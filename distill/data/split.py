@@ -24,6 +24,9 @@ SALT = "split"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 """Seconds of the units in which a duration is written."""
 
+DURATION = r"(\d+(?:\.\d+)?)([smhdw])"
+"""How a duration is written: a number and its unit."""
+
 Codes = NDArray[np.int8]
 
 
@@ -94,7 +97,7 @@ def _misfit(bound: float | str, kind: str, where: str) -> DataError:
 
 def _duration(gap: float | str, kind: str) -> float:
     """A gap in the unit of the times."""
-    written = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", str(gap))
+    written = re.fullmatch(DURATION, str(gap))
     if kind in ("Int64", "Float64") or gap == 0:
         if isinstance(gap, str):
             raise DataError(Fault("data.split", f'the gap "{gap}" is no number, as the times are.', "Give a number."))

@@ -87,7 +87,8 @@ class View:
         """
         at, flat = self._layout, rows.flatten().clamp(min=0)
         record = self._record.index_select(0, flat).unflatten(0, rows.shape)
-        record.masked_fill_((rows < 0)[..., None], 0)
+        if (rows < 0).any():  # A fill that is broadcast takes as long as the gather.
+            record.masked_fill_((rows < 0)[..., None], 0)
         numbers, words = record.view(torch.float32), record.view(torch.int64)
         vectors = {name: table.index_select(0, flat).unflatten(0, rows.shape) for name, table in self._vectors.items()}
         return Batch(
@@ -106,11 +107,11 @@ class View:
 
     def _events(self, name: str, words: Int[Tensor, "*members rows"]) -> Int[Tensor, "*members rows steps columns"]:
         """The events of a history, filled up with `PAD`: one window a row, whose end belongs to the rows behind it."""
-        shape = self._layout.shapes[name]
-        found = self._windows[name].index_select(0, (words >> LENGTH_BITS).flatten()).view(*words.shape, *shape)
-        lengths = (words & ((1 << LENGTH_BITS) - 1)).to(torch.int32)
-        beyond = torch.arange(shape[0], dtype=torch.int32) >= lengths[..., None]
-        return found.masked_fill_(beyond[..., None], PAD)
+        steps, columns = self._layout.shapes[name]
+        found = self._windows[name].index_select(0, (words >> LENGTH_BITS).flatten())
+        lengths = (words & ((1 << LENGTH_BITS) - 1)).to(torch.int32).flatten()
+        beyond = torch.arange(steps * columns, dtype=torch.int32) >= (columns * lengths)[:, None]
+        return found.masked_fill_(beyond, PAD).view(*words.shape, steps, columns)
 
     def _window(self, name: str) -> Int[Tensor, "events width"]:
         """As many steps as are ever asked for, from each event on: views of one table that overlap."""

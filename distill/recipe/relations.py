@@ -1,12 +1,14 @@
 """What must hold between the sections of a recipe, beyond what each section says of itself."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from distill.data.settings import Categorical, DataSettings, MultiValued, SplitByColumn, SplitByHash, SplitByTime
 from distill.data.settings import Sequence as History
+from distill.data.split import DURATION
 from distill.data.tables import columns
 from distill.errors import suggestion
 from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
@@ -41,6 +43,8 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _label(recipe.data)
     yield from _split(recipe.data)
     yield from _shared_tables(recipe.data)
+    yield from _event_times(recipe.data)
+    yield from _negatives(recipe.data)
     yield from _columns_that_tell(recipe.data)
     yield from _teacher(recipe)
     yield from _named_features(recipe, ("students", "features"), recipe.students.features)
@@ -75,9 +79,20 @@ def _split(data: DataSettings) -> Iterator[Finding]:
         if data.time is None:
             yield Finding((*path, "by"), "a split by time needs data.time.", "Name the column of times.", (path, TIME))
         yield from _split_times(split)
+        yield from _gap(split)
     if isinstance(split, SplitByHash) and split.valid + split.test >= 1:
         what = f"valid and test take {split.valid + split.test:g} of the keys; nothing is left to train on."
         yield Finding(path, what, "Lower one of them.", ((*path, "valid"), (*path, "test")))
+
+
+def _gap(split: SplitByTime) -> Iterator[Finding]:
+    """A gap is a number where the times are, a duration where they are dates."""
+    path, bound = ("data", "split", "gap"), ("data", "split", "valid")
+    dated = isinstance(_moment(split.valid), datetime)
+    if dated and split.gap != 0 and not re.fullmatch(DURATION, str(split.gap)):
+        yield Finding(path, f'"{split.gap}" is no duration.', "Write it as 36h or 2d.", (path, bound))
+    elif not dated and (isinstance(split.gap, str) or not 0 <= split.gap < math.inf):
+        yield Finding(path, f'"{split.gap}" is no number, as the times are.', "Write 0 or more.", (path, bound))
 
 
 def _split_times(split: SplitByTime) -> Iterator[Finding]:
@@ -112,6 +127,21 @@ def _shared_tables(data: DataSettings) -> Iterator[Finding]:
             for column, shared in feature.columns.items():
                 if shared is not None:
                     yield from _categorical(data, shared, (*FEATURES, name, "columns", column))
+
+
+def _event_times(data: DataSettings) -> Iterator[Finding]:
+    for name, feature in data.features.items():
+        if isinstance(feature, History) and feature.times is not None and data.time is None:
+            place = (*FEATURES, name, "times")
+            yield Finding(place, "gaps to the impression need data.time.", "Name the column of times.", (place, TIME))
+
+
+def _negatives(data: DataSettings) -> Iterator[Finding]:
+    """Refused rather than left without effect: how a ranker is trained does not look at it."""
+    for role, share in data.negatives:
+        if share != 1:
+            place = ("data", "negatives", role)
+            yield Finding(place, "a run does not thin or correct yet.", "Leave it out; see docs/data.md.", (place,))
 
 
 def _categorical(data: DataSettings, name: str, path: KeyPath) -> Iterator[Finding]:
