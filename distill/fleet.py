@@ -13,6 +13,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from distill.layers import FieldEmbedding
 
 
+TRIED = 3
+"""Members on which a module is tried out: more than two, since mistakes with pairs may cancel."""
+
+
 class Fleet(nn.Module):
     """Stacks the parameters and buffers of its members on a leading axis and runs the ordinary module on all of them.
 
@@ -67,13 +71,14 @@ class Fleet(nn.Module):
 
     @torch.no_grad()
     def direct(self, *inputs: Any) -> bool:
-        """Whether the module can be called on the stack as it is; tried out on `inputs` once.
+        """Whether the module can be called on the stack as it is; tried out once, on `inputs` of a few members.
 
         On random weights, since fresh ones are often zero and would hide a mistake.
         """
         if self._direct is None:
-            tensors = {name: self._tensor(name) for name in self._names}
+            tensors = {name: self._tensor(name)[:TRIED] for name in self._names}
             tensors |= {name: torch.randn_like(tensors[name]) for name in self._parameters_of}
+            inputs = tree_map(lambda tensor: tensor[:TRIED], inputs)
             try:
                 self._direct = _close(self._call(tensors, *inputs), vmap(self._call)(tensors, *inputs))
             except (RuntimeError, IndexError, ValueError, TypeError):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction, affine
+from distill.layers.stacking import StackedFunction, affine, affine_
 
 
 class Crossing(StackedFunction):
@@ -24,19 +24,22 @@ class Crossing(StackedFunction):
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # They would be a stack of zeros for each output that nobody differentiates.
         ctx.save_for_backward(*inputs, *output[1:])
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: FunctionCtx, gradient: Tensor, *_: None) -> tuple[Tensor, ...]:
         count = len(ctx.needs_input_grad) // 2
         inputs, *rest = ctx.saved_tensors
         layers, states, products = rest[: 2 * count], [inputs, *rest[2 * count : -count]], rest[-count:]
-        direct, into = torch.zeros_like(inputs), []
-        for (weight, _), state, product in reversed(list(zip(_pairs(layers), states, products, strict=True))):
-            direct.addcmul_(gradient, product)
+        direct, into = gradient * products[-1], []
+        for place, (weight, _) in reversed(list(enumerate(_pairs(layers)))):
+            if place < count - 1:
+                direct.addcmul_(gradient, products[place])
             own = gradient * inputs
-            into = [own.mT @ state, own.sum(-2), *into]
-            gradient = affine(gradient, own, weight)
+            into = [own.mT @ states[place], own.sum(-2), *into]
+            add = affine if place == count - 1 else affine_  # The gradient that came in is not ours to change.
+            gradient = add(gradient, own, weight)
         return direct.add_(gradient), *into
 
 

@@ -21,21 +21,25 @@ class Factorize(StackedFunction):
         vectors, scalars = weight.split([flat.shape[-1], numbers.shape[-1]], -1)
         matrix = torch.cat([vectors, _summing(fields).expand(*vectors.shape[:-2], -1, -1)], -2)
         offset = torch.constant_pad_nd(bias, (0, width)).unsqueeze(-2)
-        layer, sums = affine(offset, flat, matrix.mT).split([weight.shape[-2], width], -1)
+        product = affine(offset, numbers, torch.constant_pad_nd(scalars, (0, 0, 0, width)).mT)
+        layer, sums = affine_(product, flat, matrix.mT).split([weight.shape[-2], width], -1)
         squares = torch.linalg.vector_norm(flat, dim=-1, keepdim=True).square_()
         pairs = torch.linalg.vector_norm(sums, dim=-1, keepdim=True).square_().sub_(squares).mul_(0.5)
-        return affine(layer, numbers, scalars.mT).relu_(), pairs, sums
+        return layer.relu_(), pairs, sums
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
         weight, _, fields, numbers = inputs
         layer, _, sums = output
         ctx.mark_non_differentiable(sums)
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(weight, fields, numbers, layer, sums)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, layer: Tensor, pairs: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, layer: Tensor | None, pairs: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         weight, fields, numbers, active, sums = ctx.saved_tensors
+        layer = torch.zeros_like(active) if layer is None else layer
+        pairs = torch.zeros_like(active[..., :1]) if pairs is None else pairs
         layer, flat = torch.ops.aten.threshold_backward(layer, active, 0), fields.flatten(-2)
         vectors, scalars = weight.split([flat.shape[-1], numbers.shape[-1]], -1)
         # The pairs' gradient of a vector is the sum of all vectors less itself.

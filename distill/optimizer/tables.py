@@ -122,7 +122,7 @@ class _Merge:
         self, ids: Int[Tensor, " reads"], gradient: Float[Tensor, "reads width"]
     ) -> tuple[Int[Tensor, " rows"], Float[Tensor, "rows width"]]:
         reads = torch.arange(len(ids), device=ids.device)
-        speaker = self._speaker.index_copy_(0, ids, reads).index_select(0, ids)
+        speaker = self._speaker.scatter_(0, ids, reads).index_select(0, ids)
         speaks = speaker == reads
         rows = ids.masked_select(speaks)
         place = (speaks.cumsum(0) - 1).index_select(0, speaker)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from distill.data.settings import DataSettings
-from distill.optimizer import Tables, table_rule
+from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.types import FeatureSchema, Settings
 
@@ -29,9 +29,6 @@ class Model(BaseModel):
         return resolve(self.path)(schema, self.config)
 
 
-Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
 class Train(Settings):
     """How long and how fast a ranker learns. AdamW, whose every setting is a number of the member."""
 
@@ -47,8 +44,10 @@ class Train(Settings):
     """How the learning rate goes on: to zero over the member's own steps, or as it is."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    """Shares of the mean gradient and of the mean squared gradient that Adam keeps at each step."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Share of the mean gradient that Adam keeps at each step."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Share of the mean squared gradient that Adam keeps at each step."""
     l2: float = Field(default=0.0, ge=0)
     """Weight of half the squared norm of all embeddings in the loss; needs `tables: adam`."""
     tables: Literal["auto"] | Tables = "auto"
@@ -62,13 +61,7 @@ class Train(Settings):
     @property
     def rates(self) -> dict[str, float]:
         """What of this may differ between members of one stack."""
-        return {
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "beta1": self.betas[0],
-            "beta2": self.betas[1],
-            "l2": self.l2,
-        }
+        return {name: getattr(self, name) for name in Rates._fields}
 
 
 class TeacherTrain(Train):
