@@ -181,7 +181,7 @@ def test_labels_of_csv_may_be_true_and_false(settings, tmp_path):
     assert load(settings(path=path, **PLAIN), tmp_path / "store").label[:, 0].tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_byte_that_rots_is_found(table, settings, tmp_path, seed):
     """Any byte of any file of the store: the whole is made again, and gives the numbers that it gave."""
     path, rng = tmp_path / "rows.parquet", np.random.default_rng(seed)
