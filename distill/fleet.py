@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from distill.layers import FieldEmbedding
 
-
 TRIED = 3
 """Members on which a module is tried out: more than two, since mistakes with pairs may cancel."""
 
