@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
     """Run the stages of a recipe, from what is already done, and print the leaderboard."""
-    from distill import pipeline
     from distill.progress import Progress
+
+    progress = Progress()
+    progress.note(f"recipe: {recipe}")  # Torch and Lightning take seconds to import; nobody should wonder meanwhile.
+    from distill import pipeline
     from distill.report import render
 
     with silence():
         loaded = _load(recipe, overrides)
-        table = pipeline.run(loaded, Progress())
+        table = pipeline.run(loaded, progress)
     emit(table, json, lambda table: render(table, loaded.evidence.level))
     if table["summary"]["failed"]:
         raise typer.Exit(1)

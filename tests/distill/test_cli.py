@@ -19,6 +19,8 @@ from distill.recipe import load
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 QUICKSTART = str(RECIPES / "quickstart.yaml")
+BEGUN = f"recipe: {QUICKSTART}\n"
+"""What `run` says at once."""
 
 
 class Result(NamedTuple):
@@ -86,7 +88,7 @@ def test_run_prints_the_table_and_ends_with_0(call: Call, table: dict[str, Any])
     result = call("run", QUICKSTART)
     assert result.code == 0
     assert result.out == "the table of quickstart at 0.95 [x]\n"
-    assert result.err == "chatter\nworking\n"
+    assert result.err == f"{BEGUN}chatter\nworking\n"
 
 
 def test_some_students_failed_is_1(call: Call, table: dict[str, Any]) -> None:
@@ -119,11 +121,12 @@ def test_faults_go_to_standard_error_one_a_line(call: Call, monkeypatch: pytest.
     assert result == Result(
         2,
         "",
+        f"{BEGUN}"
         'override "students.train.epoch=3": unknown key. Did you mean "epochs"?\n'
         'override "sed=1": unknown key. Did you mean "seed"?\n',
     )
     fails(monkeypatch, DataError(Fault("rows.csv, row 3", "label is 2."), Fault("", "no rows.")))
-    assert call("run", QUICKSTART) == Result(2, "", "rows.csv, row 3: label is 2.\nno rows.\n")
+    assert call("run", QUICKSTART) == Result(2, "", f"{BEGUN}rows.csv, row 3: label is 2.\nno rows.\n")
 
 
 def as_lightning_ends() -> SystemExit:
@@ -136,14 +139,15 @@ def as_lightning_ends() -> SystemExit:
 def test_an_interrupt_is_a_sentence(call: Call, monkeypatch: pytest.MonkeyPatch, interrupt: BaseException) -> None:
     fails(monkeypatch, interrupt)
     result = call("run", QUICKSTART)
-    assert result == Result(130, "", "Stopped. What is done is kept; the same command goes on from there.\n")
+    assert result == Result(130, "", f"{BEGUN}Stopped. What is done is kept; the same command goes on from there.\n")
 
 
 def test_a_full_disk_is_a_sentence(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     fails(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "mlruns/x"))
     result = call("run", QUICKSTART)
     assert result.code == 2
-    assert result.err == ("The disk is full (mlruns/x). Free some space; the same command goes on from what is done.\n")
+    sentence = "The disk is full (mlruns/x). Free some space; the same command goes on from what is done.\n"
+    assert result.err == BEGUN + sentence
 
 
 def test_our_own_fault_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
