@@ -166,7 +166,7 @@ class Mixing(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate = nn.Parameter(torch.zeros(()))
+        self.gate = nn.Parameter(torch.zeros(1, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs + self.gate * inputs.cumsum(1)
