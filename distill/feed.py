@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import hidden
+from distill.sampling import FILL, hidden
 from distill.types import UNSEEN, Batch, Features, Prediction
 
 Predict = Callable[[Features], Prediction]
@@ -25,6 +25,25 @@ def predictions(predict: Predict, view: View, rows: np.ndarray) -> Iterator[tupl
     for first in range(0, len(rows), CHUNK):
         chunk = rows[first : first + CHUNK]
         yield chunk, predict(view.take(torch.from_numpy(chunk)).features)
+
+
+@torch.no_grad()
+def logits(predict: Predict, view: View, rows: Sequence[np.ndarray]) -> list[Float[Tensor, "rows tasks"]]:
+    """What the members of a stack say, each of rows of its own.
+
+    Args:
+        predict: the stack, in evaluation mode.
+        view: the features.
+        rows: of each member.
+    """
+    table = np.full((len(rows), max(map(len, rows))), FILL)
+    for own, numbers in zip(table, rows, strict=True):
+        own[: len(numbers)] = numbers
+    size = max(1, CHUNK // len(rows))
+    steps = torch.from_numpy(table).split(size, 1) if table.size else ()
+    said = [torch.zeros(len(rows), 0, len(view.settings.tasks))]
+    said += [predict(view.take(step).features).logit for step in steps]
+    return [own[: len(numbers)] for own, numbers in zip(torch.cat(said, 1), rows, strict=True)]
 
 
 class Feed:

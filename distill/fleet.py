@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,6 +88,11 @@ class Fleet(nn.Module):
     def alone(self, index: int, *inputs: Any) -> Any:
         """Runs one member, on inputs without a members axis."""
         return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
+
+    def some(self, places: Sequence[int]) -> Callable[..., Any]:
+        """What runs some members as one stack, on inputs with a leading axis of as many, with their present weights."""
+        tensors = {name: self._tensor(name)[list(places)] for name in self._names}
+        return partial(self._call if self._direct else vmap(self._call), tensors)
 
     def tables(self) -> list[nn.Parameter]:
         """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read."""

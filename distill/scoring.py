@@ -150,7 +150,8 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
     )
     learner = _learner(lesson, seeds, steps.steps.tolist())
     kept: dict[int, Ranker] = {}
-    passes = Passes(steps.pass_steps, lambda member, _pass, ranker, _loss: kept.update({order[member]: ranker}))
+    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
+    passes = Passes(steps.pass_steps, keep)
     train(learner, Feed(lesson.view, steps, seeds), [passes, Advance(lesson.tell)])
     return [kept[place] for place in range(len(rows))]
 

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction
+from distill.layers.stacking import StackedFunction, applied
 
 
 class Lookup(StackedFunction):
@@ -43,6 +43,7 @@ class Lookup(StackedFunction):
         return table, None, *[None] * len(ctx.saved_tensors)
 
 
+@torch._disable_dynamo
 def lookup(
     table: Float[Tensor, "*members height width"], *ids: Int[Tensor, "..."], sparse: bool = False
 ) -> tuple[Tensor, ...]:
@@ -54,7 +55,7 @@ def lookup(
         sparse: whether the gradient of the table is a sparse tensor of the rows that were read, uncoalesced. Stacked
             over members its entries stand member by member, equally many for each.
     """
-    return Lookup.apply(table, sparse, *ids)
+    return applied(Lookup, table, sparse, *ids)
 
 
 def _stacked(table: Tensor) -> Tensor:

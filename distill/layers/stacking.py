@@ -14,19 +14,19 @@ class StackedFunction(Function):
     """
 
     @classmethod
-    def apply(cls, *arguments: Any) -> Any:
-        """Runs it."""
-        if torch._C._are_functorch_transforms_active():
-            return super().apply(*arguments)
-        # What torch does besides for functions with a context of their own is to look up their signature, each time.
-        return super(Function, cls).apply(*arguments)
-
-    @classmethod
     def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
         """Runs it over members; what they all share is repeated without a copy."""
         pairs = zip(arguments, in_dims, strict=True)
         outputs = cls.apply(*(_members_first(one, dim, info.batch_size) for one, dim in pairs))
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
+
+
+def applied(function: type[StackedFunction], *arguments: Any) -> Any:
+    """Runs a function."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return function.apply(*arguments)
+    # What torch does besides for functions with a context of their own is to look up their signature, each time.
+    return super(Function, function).apply(*arguments)
 
 
 def _members_first(argument: Any, dim: int | None, members: int) -> Any:
