@@ -24,7 +24,8 @@ def predictions(predict: Predict, view: View, rows: np.ndarray) -> Iterator[tupl
     """What a ranker says of `rows`, in chunks with their row numbers."""
     for first in range(0, len(rows), CHUNK):
         chunk = rows[first : first + CHUNK]
-        yield chunk, predict(view.take(torch.from_numpy(chunk)).features)
+        said = predict(view.take(torch.from_numpy(chunk)).features)
+        yield chunk, Prediction(*(tensor.cpu() for tensor in said))
 
 
 @torch.no_grad()
@@ -42,7 +43,7 @@ def logits(predict: Predict, view: View, rows: Sequence[np.ndarray]) -> list[Flo
     size = max(1, CHUNK // len(rows))
     steps = torch.from_numpy(table).split(size, 1) if table.size else ()
     said = [torch.zeros(len(rows), 0, len(view.settings.tasks))]
-    said += [predict(view.take(step).features).logit for step in steps]
+    said += [predict(view.take(step).features).logit.cpu() for step in steps]
     return [own[: len(numbers)] for own, numbers in zip(torch.cat(said, 1), rows, strict=True)]
 
 

@@ -43,6 +43,8 @@ class Dropout(nn.Module):
 class Drop(StackedFunction):
     """Units times what is left of them: 0, or the inverse of the share that is kept."""
 
+    exact = True
+
     @staticmethod
     def forward(inputs: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
         return inputs.view_as(inputs) if _idle(threshold) else inputs * _left(inputs, clock, threshold, salt)

@@ -16,6 +16,8 @@ class Lookup(StackedFunction):
     one after another: a single one fits the processor's cache, a stack of them does not.
     """
 
+    exact = True
+
     @staticmethod
     def forward(table: Tensor, sparse: bool, *ids: Tensor) -> tuple[Tensor, ...]:
         members, width = table.shape[:-2], table.shape[-1]
