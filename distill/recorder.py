@@ -66,7 +66,7 @@ class Recorder:
 
     def _validate(self, ranker: Ranker, rows: np.ndarray) -> float | None:
         total = 0.0
-        for chunk, prediction in predictions(ranker, self.view, rows):
+        for chunk, prediction in predictions(ranker, self.view, rows, self.impressions.correction("students")):
             label, weight = self._truth(chunk)
             total += float(cross_entropy(prediction.logit.numpy(), label, weight).sum())
         return total if np.isfinite(total) else None
@@ -80,4 +80,4 @@ class Recorder:
     def _truth(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
         known = self.impressions
-        return known.label[rows], known.weight[rows, None] * known.valid[rows]
+        return known.label[rows], known.worth(rows)[:, None] * known.valid[rows]
