@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, data, doctor, models, shipped, verbs
+from distill.cli import bench, data, doctor, losses, models, shipped, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -63,6 +63,7 @@ def _app() -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)
+    app.command()(losses.losses)
     app.command()(bench.bench)
     app.command()(doctor.doctor)
     return app
