@@ -20,10 +20,11 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
-from distill.scoring import Lesson, audited, knowledge_of
+from distill.scoring import audited, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, open_tracker
 from distill.training import Student, train_in_turn, train_students, wanting
+from distill.transfer import course_of, lesson_of
 from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -101,9 +102,7 @@ def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Pro
         with progress.stage("teacher"):
             return import_table(teacher.knowledge, impressions, store.knowledge)
     copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
-    lesson = Lesson(
-        teacher, impressions, impressions.view(teacher.features, "all"), recipe.seed, lambda _: None, recipe.trainer
-    )
+    lesson = lesson_of(recipe, impressions)
     with progress.stage("teacher", copies * teacher.train.epochs * len(lesson.learnt_rows)) as bar:
         knowledge = knowledge_of(lesson._replace(tell=bar.advance), store.knowledge)
     for sentence in audited(knowledge):
@@ -120,7 +119,7 @@ def _study(
         raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
-        course = Course(recipe.students, impressions, view, knowledge, bar.advance, recipe.trainer)
+        course = course_of(recipe, impressions, knowledge, store, bar.advance)
         train = partial(_train, Job(recipe, knowledge.manifest.fingerprint))
         return train_students(members, course, store.cohorts, store.stopping, train)
 

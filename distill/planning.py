@@ -7,9 +7,10 @@ from distill.knowledge import KnowledgeStore, import_table
 from distill.member import Member, roster
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
-from distill.scoring import Lesson, manifest_of
+from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
+from distill.transfer import lesson_of
 
 OPTIMIZER_COPIES = 4
 """Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
@@ -55,8 +56,7 @@ def _teacher(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) ->
         manifest = import_table(recipe.teacher.knowledge, impressions, store).manifest
         said = {"knowledge": str(recipe.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
         return {"stage": "teacher", "cached": True, **said}, manifest.fingerprint
-    view = impressions.view(recipe.teacher.features, "all")
-    lesson = Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None)
+    lesson = lesson_of(recipe, impressions)
     manifest = manifest_of(lesson)
     stage = {
         "stage": "teacher",

@@ -23,9 +23,20 @@ FLOORS = [
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
-        *("objective", "heads", "fleet", "optimizer", "evidence"),
+        *("objective", "heads", "inputs", "sharing", "fleet", "optimizer", "evidence"),
     },
-    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
+    {
+        "learner",
+        "callbacks",
+        "checkpoints",
+        "cohort",
+        "recorder",
+        "representing",
+        "scoring",
+        "training",
+        "transfer",
+        "tracking",
+    },
     {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench"},
     {"cli"},
 ]

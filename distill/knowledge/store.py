@@ -18,7 +18,7 @@ from distill.types import Prediction, Settings, Signal
 STATE = "state.safetensors"
 """The learner's state, beside the shard it was committed with."""
 
-Kind = Literal["time_ahead", "cross_fit", "in_sample", "unknown"]
+Kind = Literal["time_ahead", "cross_fit", "in_sample", "snapshot", "unknown"]
 
 
 class Manifest(Settings):
@@ -154,7 +154,7 @@ class KnowledgeWriter:
         if self.manifest.width:
             self._representation[rows] = prediction.representation.detach().float().numpy()
         self._covered[rows] = covered
-        if len(rows):
+        if logit.size:
             self._rounding = max(self._rounding, float(np.abs(self._logit[rows].astype(np.float32) - logit).max()))
 
     def commit(self, state: dict[str, Tensor] | None = None) -> None:

@@ -63,7 +63,7 @@ class Train(Settings):
     @property
     def rates(self) -> dict[str, float]:
         """What of this may differ between members of one stack."""
-        return {name: getattr(self, name) for name in Rates._fields}
+        return {name: getattr(self, name) for name in Rates._fields if name != "table_rate"}
 
 
 class TeacherTrain(Train):
@@ -144,11 +144,45 @@ class LogitChannel(Settings):
     """`softmax` is refused: over a single logit its gradient is exactly zero."""
 
 
+Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
+
+
+class RepresentationChannel(Settings):
+    """Representation matching: a projection of the student's representation comes near the teacher's of the row."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Of the loss, beside the others; 0 matches nothing."""
+    loss: Matching = "cosine"
+    """What near means; see `distill losses`."""
+
+
+class InputChannel(Settings):
+    """Representation as an input: the trained teacher's, of an impression of which it is shown some features only."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
+
+
+class SharingChannel(Settings):
+    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
+
+    tables: Literal["start"] = "start"
+    """`start`: they are where the student begins."""
+    rate: float = Field(default=1.0, ge=0)
+    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+
+
 class Distill(Settings):
     """What moves from the teacher to the students."""
 
     logit: LogitChannel = LogitChannel()
     """The logit channel."""
+    representation: RepresentationChannel = RepresentationChannel()
+    """Representation matching."""
+    input: InputChannel | None = None
+    """The teacher's representation as an input of the student."""
+    sharing: SharingChannel | None = None
+    """Embeddings taken over from the teacher."""
 
 
 class Stopping(Settings):
