@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
 from distill.checkpoints import Checkpoints
-from distill.data.impressions import TEST, TRAIN, Impressions, View
+from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import Feed, predictions
 from distill.files import read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
@@ -134,21 +134,26 @@ class Cohort:
         failed = self.result().failed
         weights: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
+        valid: dict[str, Tensor] = {}
         for place, (member, number) in enumerate(zip(self.members, passes, strict=True)):
             if place not in failed:
                 state = self._state(place, number)
                 weights |= {f"{place}/{name}": tensor for name, tensor in state.items()}
-                scores[str(place)] = _scores(course, member, state)
+                scores[str(place)] = _scores(course, member, state, TEST)
+                valid[str(place)] = _scores(course, member, state, VALID)
         with whole_folder(self.folder / "students") as draft:
             save_file(weights, draft / "weights.safetensors")
             save_file(scores, draft / "scores.safetensors")
+            save_file(valid, draft / "valid.safetensors")
             write_json(draft / "passes.json", list(passes))
         for path in (self.folder / "trained").glob("pass-*.safetensors"):
             path.unlink()
 
-    def scores(self) -> dict[int, np.ndarray]:
-        """Log-odds of each member on the test rows of its vertical, `[rows, tasks]`; failed members are missing."""
-        with safe_open(self.folder / "students" / "scores.safetensors", "numpy") as file:
+    def scores(self, name: Literal["scores", "valid"] = "scores") -> dict[int, np.ndarray]:
+        """Log-odds of each member on the test rows of its vertical, `[rows, tasks]`, or on its validation rows
+        (`valid`); failed members are missing.
+        """
+        with safe_open(self.folder / "students" / f"{name}.safetensors", "numpy") as file:
             return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
 
     def passes(self) -> list[int]:
@@ -227,10 +232,10 @@ def _width(course: Course, member: Member) -> int:
     return ranker(view.take(row).features).representation.shape[-1]
 
 
-def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:
+def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:
     view = course.seen(member)
     ranker = course.students.model.build(view.schema(member.vertical)).eval()
     ranker.load_state_dict(state)
-    rows, correction = course.impressions.select(TEST, member.vertical), course.impressions.correction("students")
+    rows, correction = course.impressions.select(split, member.vertical), course.impressions.correction("students")
     chunks = [prediction.logit for _, prediction in predictions(ranker, view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))

@@ -60,7 +60,7 @@ def _entry(recipe: Recipe, knowledge: Knowledge, student: Student) -> Entry:
         arm=member.arm,
         control=member._replace(arm="control").name if distilled else None,
         seed=member.seed,
-        settings=member.settings | {"passes": student.taken},
+        settings=member.settings | {"passes": student.taken} | ({"fell_back": 1.0} if student.fell_back else {}),
         architecture=recipe.students.model.path,
         teacher=knowledge.manifest.teacher,
         knowledge_kind=knowledge.manifest.kind,

@@ -17,6 +17,9 @@ SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
 
 
+FORMAT = 2
+"""Version of what is kept of a student; it counts up when an older one cannot be read any more."""
+
 FEWEST, MOST = 8, 256
 """Members of a stack, where there are as many: both even, for the sake of twins."""
 
@@ -124,7 +127,7 @@ def _member(
     batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
-    common += [tables, *_thinned(impressions)]
+    common += [tables, FORMAT, *_thinned(impressions)]
     lesson = _lesson(students, knowledge) if arm == "distilled" else []
     return Member(
         vertical=vertical,

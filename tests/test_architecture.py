@@ -23,7 +23,7 @@ FLOORS = [
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
-        *("objective", "heads", "inputs", "sharing", "fleet", "optimizer", "evidence"),
+        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
         "learner",

@@ -172,6 +172,13 @@ class SharingChannel(Settings):
     """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
 
 
+class Fallback(Settings):
+    """Students that their teacher harms on validation rows go without it: what is served is their control."""
+
+    level: float = Field(default=0.5, gt=0, lt=1)
+    """Probability of harm from which a student falls back, its own rows and those of all others considered."""
+
+
 class Distill(Settings):
     """What moves from the teacher to the students."""
 
@@ -183,6 +190,8 @@ class Distill(Settings):
     """The teacher's representation as an input of the student."""
     sharing: SharingChannel | None = None
     """Embeddings taken over from the teacher."""
+    fallback: Fallback | None = None
+    """Who goes without the teacher after all."""
 
 
 class Stopping(Settings):
