@@ -96,7 +96,7 @@ class SequenceBlock(nn.Module):
         count, queries = key.shape[-2], query.shape[-2]
         if self.rotary:
             # Older tokens come later in a row: their places are smaller.
-            places = -torch.arange(count, device=key.device)
+            places = -torch.arange(count, dtype=key.dtype, device=key.device)
             query, key = rotated(query, places[:queries]), rotated(key, places)
         bias = order.mask
         if self.bias is not None:
