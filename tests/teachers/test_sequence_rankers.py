@@ -12,7 +12,7 @@ from distill.types import PAD, FeatureSchema, SequenceField
 from teachers import GPT, HSTU, Llama, SASRec
 from teachers.sequence_ranker import SequenceRanker
 
-SMALL = {"embedding": 4, "width": 8, "mlp": (8,), "representation": 6, "cross_layers": 1}
+SMALL = {"embedding": 4, "width": 8, "mlp": (8,), "representation": 6, "cross_layers": 1, "layers": 1}
 
 
 @pytest.mark.parametrize("model", [HSTU, Llama, GPT, SASRec])
@@ -23,13 +23,9 @@ def test_keeps_the_promises_of_a_ranker(model: type[SequenceRanker]):
 @pytest.mark.parametrize(
     "switch",
     [
-        {"attention": "softmax"},
-        {"bias": "none"},
-        {"bias": "rotary"},
-        {"residual": "post", "gate": False},
-        {"ffn": "swiglu", "norm": "rms", "places": True},
-        {"ffn": "gelu", "levels": 2, "keep": 2, "ratio": 2, "layers": 1},
-        {"dropout": 0.3, "layers": 1, "heads": 1},
+        {"attention": "softmax", "bias": "none", "layers": 2},
+        {"bias": "rotary", "residual": "post", "gate": False, "ffn": "swiglu", "norm": "rms"},
+        {"ffn": "gelu", "places": True, "levels": 2, "keep": 2, "ratio": 2, "dropout": 0.3},
     ],
     ids=str,
 )
