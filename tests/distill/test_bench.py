@@ -177,6 +177,7 @@ class TestFiguresOfGivenTimings:
         timings = {2: [[2], [7]], len(sequence.LENGTHS): [[length**0.5] for length in sequence.LENGTHS]}
         monkeypatch.setattr(sequence, "in_turn", lambda scale, *works: timings[len(works)])
         monkeypatch.setattr(sequence, "WIDTH", 8)
+        monkeypatch.setattr(sequence, "ROWS", 20)
         found = {figure.name: figure.value for figure in sequence.measure(Scale(1, rounds=1))}
         assert found["sequence/hstu"] == found["sequence/sasrec"] == 3.5
         assert found["sequence/llama/slope"] == pytest.approx(1.5, abs=0.01)

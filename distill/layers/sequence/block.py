@@ -101,10 +101,10 @@ class SequenceBlock(nn.Module):
         bias = order.mask
         if self.bias is not None:
             bias = bias + self.bias(count, order.apart)
-        bias = bias[..., :queries, :]
         if self.softmax:
-            return (query @ key.mT * key.shape[-1] ** -0.5 + bias).softmax(-1) @ value
-        return functional.silu(query @ key.mT + bias) @ value / self.tokens
+            query = query * key.shape[-1] ** -0.5
+        scores = (query @ key.mT).add_(bias[..., :queries, :])  # In place: no gradient needs the product.
+        return scores.softmax(-1) @ value if self.softmax else functional.silu(scores) @ value / self.tokens
 
     def _split(self, vectors: Tensor) -> Tensor:
         return vectors.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
