@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.layers.stacking import mapped
+from distill.layers.stacking import traced
 
 TOKENS = {"cpu": 1 << 12}
 """Tokens of a bucket at most, by kind of device: what stays in a processor's cache; elsewhere `MANY`."""
@@ -31,7 +31,8 @@ def in_buckets(
     """`call(present, *steps, *rows)` bucket by bucket, each padded to its own longest history; rows as they came.
 
     Exact, differentiable, and the same on every device, as long as `call` treats each row for itself and reads no step
-    that is absent. Under `vmap`, where no shape may depend on data, it is one call on what is given.
+    that is absent. Mapped by `vmap` or compiled, where no shape may depend on data, it is one call
+    on what is given.
 
     Args:
         call: gives one vector a row.
@@ -39,7 +40,7 @@ def in_buckets(
         steps: tensors with an axis of steps behind that of rows; None stays None.
         rows: tensors with an axis of rows.
     """
-    if mapped() or not len(present):
+    if traced() or not len(present):
         return call(present, *steps, *rows)
     length, order = present.sum(-1).sort(descending=True, stable=True)
     buckets = list(_buckets(length.cpu().numpy(), TOKENS.get(present.device.type, MANY)))
