@@ -195,6 +195,15 @@ def test_gradients_are_the_derivatives():
     assert torch.autograd.gradcheck(call, (steps, candidate))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lower_precision_stays_near(dtype: torch.dtype):
+    tower, (present, steps, gaps, candidate) = tower_of(bias="position_time").float(), rows_of()
+    steps, candidate = steps.float(), candidate.float()
+    with torch.autocast("cpu", dtype=dtype):
+        said = tower(present, steps, gaps, candidate)
+    assert (said.float() - tower(present, steps, gaps, candidate)).abs().max() < 0.2
+
+
 def test_no_rows_are_no_rows():
     assert tower_of(bias="none")(*(tensor[:0] for tensor in rows_of())).shape == (0, WIDTH)
 
