@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from distill.layers.lookup import lookup
+from distill.types import GAPS
 
-GAPS = 64
-"""Buckets of time, by the power of two of the seconds; 2^63 seconds are more than there have been."""
 NEVER = -32_752.0
 """Half of the least number of 16 bits, since scores are added to it. Not minus infinity, whose SiLU is no number."""
 SPREAD = 0.02
