@@ -148,6 +148,7 @@ def _shown(table: dict[str, Any]) -> Any:
     brief = {
         "rows": table["rows"],
         "splits": table["splits"],
+        "changes": table["changes"],
         f"verticals ({min(20, len(verticals))} of {len(verticals)})": verticals[:20],
         "columns": [{key: value for key, value in entry.items() if key != "histogram"} for entry in columns],
     }

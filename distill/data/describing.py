@@ -35,7 +35,7 @@ def describe(impressions: Impressions) -> Table:
         positives with its 95 % interval (E. Wilson, Probable Inference, 1927); `columns`: for each feature the share
         of missing values, the distinct values, the share of test rows with ids that no training row shows, the mean
         and longest history, the drift from training to test (population stability index), and a histogram; `days`:
-        rows and rate along the time; `warnings`.
+        rows and rate along the time; `changes` since the log was last encoded (`distill.data.days`); `warnings`.
     """
     every = Every(impressions.settings, impressions.folder, impressions.verticals)
     sample = Sample(every, impressions.shards)
@@ -47,6 +47,7 @@ def describe(impressions: Impressions) -> Table:
         "verticals": _verticals(impressions),
         "columns": [_column(impressions, sample, number, *pair) for number, pair in enumerate(features)],
         "days": _days(impressions),
+        "changes": impressions.changes,
         "warnings": list(impressions.warnings),
     }
 
