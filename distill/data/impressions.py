@@ -100,6 +100,7 @@ class Impressions:
         valid: False where a label does not exist, [rows, tasks].
         weight: [rows].
         warnings: what is odd about the data.
+        times: type of the times, or None.
         changes: what differs from the state in which the same files were encoded before (`days.changes`), or None.
     """
 
@@ -115,6 +116,7 @@ class Impressions:
         self.verticals = tuple(self.domains)
         self.parts: dict[str, str] = manifest["parts"]
         self.warnings: list[str] = manifest["warnings"]
+        self.times: str | None = manifest["times"]
         self.changes: dict[str, Any] | None = manifest["changes"]
         self._constants: dict[str, Any] = manifest["constants"]
         self.split, self.vertical = self._array("split"), self._array("vertical")

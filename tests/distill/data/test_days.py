@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from distill.data import days, leftovers
 from distill.data.days import DAYS, merged, parts
+from distill.data.describing import describe
 from distill.data.impressions import load
+from distill.data.page import page
 from distill.data.sealed import unsealed
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 400_000)), max_size=40)
@@ -64,6 +66,9 @@ def test_a_new_day_is_told(table, settings, tmp_path):
     new = {"parts": 1, "verticals": 1, "rows": 20} | day
     assert after.changes == {"since": before.fingerprint, "verticals_kept": 2, "new": new}
     assert load(section, tmp_path / "store").changes == after.changes
+    shown = page(describe(after), "log")
+    assert all(text in shown for text in ("<h2>Changes</h2>", f"Since {before.fingerprint}; 2 verticals", "2030-01-07"))
+    assert [moment["start"] for moment in describe(after)["days"]] == [f"2030-01-0{day}T12:00" for day in (5, 6, 7)]
     counted = table.group_by("vertical", pl.int_range(60) // 20).len().sort("vertical", "literal")
     held = [[name, day - 21919, rows] for name, day, rows, _ in _parts_of(after)]
     assert held == [list(row) for row in counted.rows()]
