@@ -24,7 +24,7 @@ from distill.learner import Learner, Pace, train
 from distill.member import SOURCE, Member
 from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
-from distill.recipe.sections import Students
+from distill.recipe.sections import Students, Trainer
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
 from distill.stopping import Validation
@@ -42,6 +42,7 @@ class Course(NamedTuple):
         view: their features.
         knowledge: what the teacher said.
         tell: called with the rows of each step.
+        trainer: on what.
     """
 
     students: Students
@@ -49,6 +50,7 @@ class Course(NamedTuple):
     view: View
     knowledge: Knowledge
     tell: Callable[[int], None]
+    trainer: Trainer = Trainer()
 
 
 class Trained(NamedTuple):
@@ -157,7 +159,8 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     course.tell(steps.seen(first))
     feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
-    train(learner, feed, [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save])
+    callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    train(learner, feed, callbacks, course.trainer.device, settings.precision)
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
 
@@ -175,7 +178,8 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     tasks = len(course.impressions.tasks)
     apart = [derived_seed(seed, "auxiliary") for seed in seeds]
     heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, tasks), apart))  # noqa: E731
-    return Learner(fleet, Objective(distillation), pace, heads if head == "auxiliary" else None)
+    heads = heads if head == "auxiliary" else None
+    return Learner(fleet, Objective(distillation), pace, heads, compiled=course.trainer.compile)
 
 
 def _width(course: Course, member: Member) -> int:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import hidden
+from distill.sampling import FILL, hidden
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -33,8 +33,30 @@ def predictions(
     """
     for first in range(0, len(rows), CHUNK):
         chunk = rows[first : first + CHUNK]
-        prediction = predict(view.take(torch.from_numpy(chunk)).features)
-        yield chunk, prediction._replace(logit=prediction.logit + correction) if correction else prediction
+        said = predict(view.take(torch.from_numpy(chunk)).features)
+        yield chunk, Prediction(said.logit.cpu() + correction, said.representation.cpu())
+
+
+@torch.no_grad()
+def logits(
+    predict: Predict, view: View, rows: Sequence[np.ndarray], correction: float = 0.0
+) -> list[Float[Tensor, "rows tasks"]]:
+    """What the members of a stack say, each of rows of its own.
+
+    Args:
+        predict: the stack, in evaluation mode.
+        view: the features.
+        rows: of each member.
+        correction: as for `predictions`.
+    """
+    table = np.full((len(rows), max(map(len, rows))), FILL)
+    for own, numbers in zip(table, rows, strict=True):
+        own[: len(numbers)] = numbers
+    size = max(1, CHUNK // len(rows))
+    steps = torch.from_numpy(table).split(size, 1) if table.size else ()
+    said = [torch.zeros(len(rows), 0, len(view.settings.tasks))]
+    said += [predict(view.take(step).features).logit.cpu() for step in steps]
+    return [own[: len(numbers)] for own, numbers in zip(torch.cat(said, 1) + correction, rows, strict=True)]
 
 
 class Feed:

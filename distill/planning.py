@@ -28,7 +28,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     teacher, knowledge = _teacher(recipe, impressions, store.knowledge)
     view = impressions.view(recipe.students.features, "vertical")
     members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
-    new = wanting(members, store.cohorts)
+    new = wanting(members, store.cohorts, recipe.trainer.device)
     weights = {vertical: _bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
     cohorts = [_cohort(cohort.members, weights) for cohort in new]
     missing = sum(len(cohort.members) for cohort in new)

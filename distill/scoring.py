@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
 from distill.callbacks import BLOCKS, Advance, Passes, ScoreAhead
@@ -19,7 +20,7 @@ from distill.metrics import normalized_entropy
 from distill.objective import Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import CrossFit, TrainedTeacher
+from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
 from distill.sampling import Shuffled, in_time
 from distill.types import Prediction
 
@@ -40,6 +41,7 @@ class Lesson(NamedTuple):
         view: its features.
         seed: the recipe's seed.
         tell: called with the rows of each step.
+        trainer: on what.
     """
 
     teacher: TrainedTeacher
@@ -47,6 +49,7 @@ class Lesson(NamedTuple):
     view: View
     seed: int
     tell: Callable[[int], None]
+    trainer: Trainer = Trainer()
 
     @property
     def train_rows(self) -> np.ndarray:
@@ -123,7 +126,7 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     if steps:
         put = partial(_put, writer, lesson)
         ahead = ScoreAhead(left, put, writer, len(rows) // SHARDS, done)
-        train(learner, Feed(lesson.view, steps, [seed], first=first), [ahead, Advance(lesson.tell)])
+        _train(lesson, learner, Feed(lesson.view, steps, [seed], first=first), ahead)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -159,9 +162,14 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
     )
     learner = _learner(lesson, seeds, steps.steps.tolist())
     kept: dict[int, Ranker] = {}
-    passes = Passes(steps.pass_steps, lambda member, _pass, ranker, _loss: kept.update({order[member]: ranker}))
-    train(learner, Feed(lesson.view, steps, seeds), [passes, Advance(lesson.tell)])
+    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
+    passes = Passes(steps.pass_steps, keep)
+    _train(lesson, learner, Feed(lesson.view, steps, seeds), passes)
     return [kept[place] for place in range(len(rows))]
+
+
+def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
+    train(learner, feed, [beside, Advance(lesson.tell)], lesson.trainer.device, lesson.teacher.train.precision)
 
 
 def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
@@ -173,7 +181,8 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
         schedule=settings.schedule,
         tables=settings.rule(schema, settings.batch),
     )
-    return Learner(lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds)), Objective(), pace)
+    fleet = lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
+    return Learner(fleet, Objective(), pace, compiled=lesson.trainer.compile)
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
