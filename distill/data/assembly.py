@@ -159,7 +159,8 @@ class Assembly:
         if len(repeated):
             shown = ", ".join(map(str, repeated.unique().sort().head(5).to_list()))
             what = f"names several rows with one id ({len(repeated)} rows; {shown})."
-            raise DataError(Fault(self.source.place(self.settings.row_id), what))
+            remedy = "Leave the repeats out, or name another column."
+            raise DataError(Fault(self.source.place(self.settings.row_id), what, remedy))
 
     def _constants(self) -> dict[str, dict[str, Any]]:
         faults, found = [], {}
