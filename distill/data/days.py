@@ -38,7 +38,7 @@ def parts(states: Hashes, vertical: NDArray[np.integer], time: NDArray | None, k
     day = np.zeros(len(states), dtype=np.int64)
     if time is not None and kind is not None:
         day = np.floor(time * SECONDS[kind.partition("(")[0]] / DAY)
-        day = np.nan_to_num(day, posinf=FAR, neginf=-FAR).astype(np.int64)
+        day = np.clip(np.nan_to_num(day), -FAR, FAR).astype(np.int64)
     ones = np.ones(len(states), dtype=np.int64)
     return merged(np.stack([vertical.astype(np.int64), day, ones, mixed(states).view(np.int64)], axis=1))
 
