@@ -21,7 +21,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     outside teacher; trains nothing.
 
     Returns:
-        The object that `distill plan --json` writes. `seconds` is null: nothing has been timed.
+        The object that `distill plan --json` writes. `seconds` is null: nothing has been timed. `changes` is what
+        differs from the data as they were encoded before.
     """
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
@@ -40,6 +41,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "bytes": teacher["bytes"] + sum(cohort["bytes"] for cohort in cohorts),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
+        "changes": impressions.changes,
     }
 
 
