@@ -26,7 +26,7 @@ class MultiEmbedding(Ranker):
         """Width of each table; with `stem`, one for each task in turn and then a shared one."""
         gate: Literal["mmoe", "ple", "stem"] = "mmoe"
         """Who listens to whom: every task to every table's experts (`mmoe`); layers of own and shared experts over all
-        tables (`ple`); a table for each task and a shared one, of which each task trains its own and the shared (`stem`)."""
+        tables (`ple`); a table for each task and a shared one, a task training its own and the shared (`stem`)."""
         heads: int = Field(default=4, ge=1)
         """Heads of the attention to each history, in each table."""
         experts: int = Field(default=1, ge=1)
