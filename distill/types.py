@@ -37,6 +37,8 @@ class SequenceField:
         tables: the embedding table of each aligned column.
         ordered: False for a multi-valued feature, whose steps have no order.
         pool: how a multi-valued feature becomes one vector.
+        times: whether the last column says how long before the impression each event was, by powers of two: id g is
+            2^(g-1) - 1 up to 2^g - 1 seconds.
     """
 
     name: str
@@ -44,6 +46,7 @@ class SequenceField:
     tables: tuple[str, ...]
     ordered: bool = True
     pool: str = "mean"
+    times: bool = False
 
 
 @dataclass(frozen=True)

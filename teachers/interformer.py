@@ -12,6 +12,7 @@ from distill.layers import (
     MLP,
     RECENT,
     Attending,
+    CandidateAttention,
     Cross,
     FieldEmbedding,
     FlatInteraction,
@@ -51,7 +52,9 @@ class InterFormer(Ranker):
         super().__init__()
         width = config.embedding
         self.embedding = FieldEmbedding(schema, width)
-        self.tokens = Tokens(schema, self.embedding, width, config.heads, numeric=2)
+        self.vertical = VerticalTable(schema.verticals, width, spread=0.1)
+        self.attention = CandidateAttention(schema, width, config.heads, width)
+        self.tokens = Tokens(self.embedding, width, [width, *self.attention.widths])
         self.steps = Steps(schema, width) if ordered(schema) else None
         newest = self.steps.newest(RECENT) if self.steps else []
         counts = [self.tokens.count, *[config.tokens] * (config.layers - 1)]
@@ -66,8 +69,9 @@ class InterFormer(Ranker):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:
-        embedded = self.embedding.embed(features)
-        tokens = self.tokens(embedded, self.embedding.pooled(embedded), features.vertical)
+        embedded, own = self.embedding.embed(features), self.vertical(features.vertical)
+        known = [own, *self.attention(embedded, own)]
+        tokens = self.tokens(self.embedding.pooled(embedded), embedded.numbers, known)
         steps = self.steps(embedded) if self.steps else ()
         representation = self.top(self.stack(tokens, *steps).flatten(-2))
         return Prediction(self.head(representation) + self.bias(features.vertical), representation)

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from distill.layers import MLP, FieldEmbedding, Interactions, Tokens, VerticalTable, WukongLayer
+from distill.layers import MLP, CandidateAttention, FieldEmbedding, Interactions, Tokens, VerticalTable, WukongLayer
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction, Settings
 
@@ -44,7 +44,9 @@ class Wukong(Ranker):
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
         self.embedding = FieldEmbedding(schema, config.embedding)
-        self.tokens = Tokens(schema, self.embedding, config.embedding, config.heads, numeric=2)
+        self.vertical = VerticalTable(schema.verticals, config.embedding, spread=0.1)
+        self.attention = CandidateAttention(schema, config.embedding, config.heads, config.embedding)
+        self.tokens = Tokens(self.embedding, config.embedding, [config.embedding, *self.attention.widths])
         count = config.factored + config.compressed
         layers = [
             WukongLayer(
@@ -65,7 +67,8 @@ class Wukong(Ranker):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:
-        embedded = self.embedding.embed(features)
-        tokens = self.tokens(embedded, self.embedding.pooled(embedded), features.vertical)
+        embedded, own = self.embedding.embed(features), self.vertical(features.vertical)
+        known = [own, *self.attention(embedded, own)]
+        tokens = self.tokens(self.embedding.pooled(embedded), embedded.numbers, known)
         representation = self.top(self.stack(tokens).flatten(-2))
         return Prediction(self.head(representation) + self.bias(features.vertical), representation)

@@ -78,7 +78,7 @@ def _left(units: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
 
 
 def mix(value: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """A hash: one number of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
+    """One number of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
     value = value - 0x61C8864680B583EB  # the golden ratio 0x9E3779B97F4A7C15 as a signed number
     value = (value ^ _shift(value, 30)) * -0x40A7B892E31B1A47
     value = (value ^ _shift(value, 27)) * -0x6B2FB644ECCEEE15

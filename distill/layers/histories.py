@@ -37,7 +37,8 @@ class CandidateAttention(nn.Module):
             )
             for field, candidates in zip(self.histories, self.candidates, strict=True)
         )
-        self.width = sum(read.width for read in self.reads)
+        self.widths = [read.width for read in self.reads]
+        self.width = sum(self.widths)
 
     def forward(self, embedded: Embedded, context: Float[Tensor, "rows context"]) -> list[Float[Tensor, "rows _"]]:
         """One vector for each history, as wide as one of its steps; zero where no step is present."""

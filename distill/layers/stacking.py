@@ -16,7 +16,7 @@ class StackedFunction(Function):
     @classmethod
     def apply(cls, *arguments: Any) -> Any:
         """Runs it."""
-        if torch._C._are_functorch_transforms_active():
+        if mapped():
             return super().apply(*arguments)
         # What torch does besides for functions with a context of their own is to look up their signature, each time.
         return super(Function, cls).apply(*arguments)
@@ -27,6 +27,11 @@ class StackedFunction(Function):
         pairs = zip(arguments, in_dims, strict=True)
         outputs = cls.apply(*(_members_first(one, dim, info.batch_size) for one, dim in pairs))
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
+
+
+def mapped() -> bool:
+    """Whether a transform of `torch.func` is at work, such as `vmap`, under which no shape may depend on data."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def _members_first(argument: Any, dim: int | None, members: int) -> Any:

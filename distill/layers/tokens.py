@@ -1,51 +1,48 @@
 """Tokens: everything that is known of an impression as vectors of one width, for layers that cross them."""
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from distill.layers.embedding import Embedded, FieldEmbedding
-from distill.layers.histories import CandidateAttention
-from distill.layers.verticals import VerticalTable
-from distill.types import FeatureSchema
+from distill.layers.embedding import FieldEmbedding
 
 
 class Tokens(nn.Module):
-    """One vector for each id and pooled sequence, some for the numbers, one for the vertical, one for each history.
+    """One vector for each id and pooled sequence, some for the numbers, one for whatever else is known of the row.
 
     Numbers go through one linear layer into vectors (Wukong, section 3.2); how many of them is ours.
 
     Args:
-        schema: what the ranker sees.
         embedding: the tables, of width `width`.
         width: numbers of one vector.
-        heads: heads of the attention of the candidate to each history.
+        beside: widths of what else is known, such as the vertical and what each history says.
         numeric: vectors that the numbers become.
     """
 
-    def __init__(self, schema: FeatureSchema, embedding: FieldEmbedding, width: int, heads: int, numeric: int) -> None:
+    def __init__(self, embedding: FieldEmbedding, width: int, beside: Sequence[int], numeric: int = 2) -> None:
         super().__init__()
-        self.vertical = VerticalTable(schema.verticals, width, spread=0.1)
         self.numbers = nn.Linear(embedding.numbers, numeric * width) if embedding.numbers else None
-        self.histories = CandidateAttention(schema, width, heads, width)
-        self.attended = nn.ModuleList(nn.Linear(read.width, width) for read in self.histories.reads)
-        numeric = numeric if embedding.numbers else 0
-        self.count = embedding.fields + numeric + 1 + len(self.attended)
+        self.project = nn.ModuleList(nn.Linear(known, width) for known in beside)
+        self.count = embedding.fields + len(beside) + (numeric if embedding.numbers else 0)
         self.width = width
 
     def forward(
-        self, embedded: Embedded, pooled: Float[Tensor, "rows fields width"], vertical: Int[Tensor, " rows"]
+        self,
+        fields: Float[Tensor, "rows fields {self.width}"],
+        numbers: Float[Tensor, "rows numbers"],
+        beside: Sequence[Float[Tensor, "rows _"]],
     ) -> Float[Tensor, "rows {self.count} {self.width}"]:
         """The vectors of each row.
 
         Args:
-            embedded: every feature, steps one by one.
-            pooled: the vectors of the categorical features and pooled sequences.
-            vertical: the vertical of each row; an unknown one is a vector of zeros.
+            fields: those of the ids and pooled sequences.
+            numbers: numeric features, as they came.
+            beside: what else is known.
         """
-        own = self.vertical(vertical)
-        attended = zip(self.attended, self.histories(embedded, own), strict=True)
-        tokens = [pooled, own.unsqueeze(-2), *(project(said).unsqueeze(-2) for project, said in attended)]
+        known = [project(vector).unsqueeze(-2) for project, vector in zip(self.project, beside, strict=True)]
+        tokens = [fields, *known]
         if self.numbers is not None:
-            tokens.append(self.numbers(embedded.numbers).unflatten(-1, (-1, self.width)))
+            tokens.append(self.numbers(numbers).unflatten(-1, (-1, self.width)))
         return torch.cat(tokens, -2)
