@@ -14,8 +14,8 @@ from distill.layers import (
     RECENT,
     Attending,
     FieldEmbedding,
-    InterFormer,
     Interactions,
+    InterFormer,
     Steps,
     Tokens,
     VerticalTable,
@@ -56,7 +56,7 @@ SIZES = {
 
 
 class GEM(Ranker):
-    """A teacher of every vertical at once, of any size: one dial sets all widths and depths, and each can be overridden.
+    """A teacher of every vertical at once, of any size: one dial sets all widths and depths, unless they are given.
 
     Each history is read twice: by a tower with a pyramid, in which the candidate is the newest event, and step by step
     between the layers of a Wukong, as in InterFormer. What verticals change is a switch of the top.

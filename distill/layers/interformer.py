@@ -37,12 +37,13 @@ class SelfGate(nn.Module):
 class Denoise(nn.Module):
     """`MLP(S * MLP_mask(S))`: steps masked by themselves. The paper's MaskNet, which merges histories.
 
-    The paper lays histories side by side; ours follow one another, as their lengths and times differ.
+    The paper lays histories side by side; ours follow one another, as their lengths and times differ. The activation of
+    its perceptrons is not given: SiLU, as fresh steps are too small to wake a dead ReLU.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.mask = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.mask = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.output = nn.Linear(width, width)
 
     def forward(self, steps: Float[Tensor, "rows steps width"]) -> Float[Tensor, "rows steps width"]:
