@@ -52,7 +52,7 @@ SIZES = {
     "large": Widths(64, 4, 4, 32, 32, 24, (1024,), (1024, 256), 2, 3),
     "xl": Widths(128, 8, 8, 64, 64, 48, (4096, 2048), (2048, 512), 4, 3),
 }
-"""Roughly eight times the parameters from one to the next; `distill plan` says how many exactly."""
+"""Each has seven to twenty times the parameters of the one before; `distill plan` says how many exactly."""
 
 
 class GEM(Ranker):

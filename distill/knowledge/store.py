@@ -44,6 +44,8 @@ class Manifest(Settings):
     """How the training rows were scored."""
     cut_off: float | None
     """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
+    unseen: tuple[str, ...] = ()
+    """Features that the teacher took for unseen when it scored, such as the place on a page."""
     dtype: Literal["float16"] = "float16"
     """Type of logits (raw, natural log-odds) and representations on disk."""
 

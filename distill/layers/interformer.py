@@ -135,8 +135,8 @@ class HistorySummary(nn.Module):
     def forward(
         self, steps: Float[Tensor, "rows steps width"], present: Bool[Tensor, "rows steps"]
     ) -> Float[Tensor, "rows {self.count} width"]:
-        newest = steps[:, self.newest] * present[:, self.newest].unsqueeze(-1)
-        return self.gate(torch.cat([steps[:, :CLS], self.pool(steps, present), newest], -2))
+        newest = steps[..., self.newest, :] * present[..., self.newest].unsqueeze(-1)
+        return self.gate(torch.cat([steps[..., :CLS, :], self.pool(steps, present), newest], -2))
 
 
 def summarised(newest: Sequence[int]) -> int:
