@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch.func import vmap
 from torch.utils._pytree import tree_map
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
 
 from distill.layers import FieldEmbedding, VerticalCrosses
 from distill.ranker import Ranker
@@ -15,6 +15,10 @@ from distill.types import FeatureSchema
 
 OPTIMIZER_COPIES = 4
 """Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
+
+
+IN_PLACE = {torch.ops.aten.addmm_: addmm_flop, torch.ops.aten.baddbmm_: baddbmm_flop}
+"""Products that our layers add up in place; torch counts only their relatives that do not."""
 
 
 class Cost(NamedTuple):
@@ -45,7 +49,7 @@ def cost(build: Callable[[], Ranker], schema: FeatureSchema) -> Cost:
         ranker = build().eval().requires_grad_(False)
     rows = example_features(schema, 1, torch.Generator().manual_seed(0))
     member = tree_map(lambda tensor: tensor.to("meta").unsqueeze(0), rows)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=IN_PLACE) as counter:
         vmap(ranker)(member)  # Mapped, no shape depends on data, of which the meta device has none.
     tables = [module.weight for module in ranker.modules() if isinstance(module, FieldEmbedding | VerticalCrosses)]
     sparse, weights = sum(table.numel() for table in tables), list(ranker.parameters())

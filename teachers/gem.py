@@ -7,6 +7,7 @@ two, learning over many domains) and gives no equation of how they are joined; t
 
 from typing import Literal, NamedTuple
 
+import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
@@ -59,7 +60,8 @@ class GEM(Ranker):
     """A teacher of every vertical at once, of any size: one dial sets all widths and depths, unless they are given.
 
     Each history is read twice: by a tower with a pyramid, in which the candidate is the newest event, and step by step
-    between the layers of a Wukong, as in InterFormer. What verticals change is a switch of the top.
+    between the layers of a Wukong, as in InterFormer. The top reads what the last layer gives and what the first one was
+    given; what verticals change is a switch of it.
     """
 
     class Config(Settings):
@@ -87,7 +89,7 @@ class GEM(Ranker):
         """Blocks of each level of the pyramid."""
         levels: int | None = Field(default=None, ge=1)
         """Levels of the pyramid; before each further one, older events are pooled."""
-        projection: Literal["static", "attentive"] = "static"
+        projection: Literal["static", "attentive"] = "attentive"
         """Whether products are compressed alike in all rows, or by each row."""
         across: bool = True
         """Whether each layer but the first also attends to all layers before it."""
@@ -117,7 +119,7 @@ class GEM(Ranker):
         self.tokens = Tokens(self.embedding, width, [width, *(one.tower.width for one in self.towers.towers)])
         self.steps = Steps(schema, width) if ordered(schema) else None
         self.stack = _stack(config, self.tokens.count, self.steps)
-        inputs = (widths.factored + widths.compressed) * width
+        inputs = (self.tokens.count + widths.factored + widths.compressed) * width
         self.top = trunk(config.domain, inputs, widths.top, schema.verticals, width)
         self.head = nn.Linear(widths.top[-1], tasks)
         self.bias = VerticalTable(schema.verticals, tasks)
@@ -128,7 +130,8 @@ class GEM(Ranker):
         known = [own, *self.towers(features, embedded, own)]
         tokens = self.tokens(self.embedding.pooled(embedded), embedded.numbers, known)
         steps = self.steps(embedded) if self.steps else ()
-        representation = self.top(self.stack(tokens, *steps).flatten(-2), features.vertical)
+        crossed = torch.cat([tokens, self.stack(tokens, *steps)], -2)
+        representation = self.top(crossed.flatten(-2), features.vertical)
         return Prediction(self.head(representation) + self.bias(features.vertical), representation)
 
 
