@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch.func import vmap
 from torch.utils._pytree import tree_map
-from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
+from torch.utils.flop_counter import FlopCounterMode
 
 from distill.layers import FieldEmbedding, VerticalCrosses
 from distill.ranker import Ranker
@@ -15,10 +15,6 @@ from distill.types import FeatureSchema
 
 OPTIMIZER_COPIES = 4
 """Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
-
-
-IN_PLACE = {torch.ops.aten.addmm_: addmm_flop, torch.ops.aten.baddbmm_: baddbmm_flop}
-"""Products that our layers add up in place; torch counts only their relatives that do not."""
 
 
 class Cost(NamedTuple):
@@ -49,7 +45,9 @@ def cost(build: Callable[[], Ranker], schema: FeatureSchema) -> Cost:
         ranker = build().eval().requires_grad_(False)
     rows = example_features(schema, 1, torch.Generator().manual_seed(0))
     member = tree_map(lambda tensor: tensor.to("meta").unsqueeze(0), rows)
-    with FlopCounterMode(display=False, custom_mapping=IN_PLACE) as counter:
+    # Products that our layers add up in place; torch counts only their relatives that do not.
+    in_place = {torch.ops.aten.addmm_: _product, torch.ops.aten.baddbmm_: _product}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         vmap(ranker)(member)  # Mapped, no shape depends on data, of which the meta device has none.
     tables = [module.weight for module in ranker.modules() if isinstance(module, FieldEmbedding | VerticalCrosses)]
     sparse, weights = sum(table.numel() for table in tables), list(ranker.parameters())
@@ -59,3 +57,8 @@ def cost(build: Callable[[], Ranker], schema: FeatureSchema) -> Cost:
         flops=counter.get_total_flops(),
         memory=OPTIMIZER_COPIES * sum(weight.numel() * weight.element_size() for weight in weights),
     )
+
+
+def _product(total: torch.Size, one: torch.Size, other: torch.Size, out_shape: torch.Size) -> int:
+    """Operations of a product of matrices, or of a stack of them."""
+    return 2 * one.numel() * other[-1]

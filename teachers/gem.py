@@ -60,8 +60,8 @@ class GEM(Ranker):
     """A teacher of every vertical at once, of any size: one dial sets all widths and depths, unless they are given.
 
     Each history is read twice: by a tower with a pyramid, in which the candidate is the newest event, and step by step
-    between the layers of a Wukong, as in InterFormer. The top reads what the last layer gives and what the first one was
-    given; what verticals change is a switch of it.
+    between the layers of a Wukong, as in InterFormer. The top reads what the last layer gives and what the first
+    one was given; what verticals change is a switch of it.
     """
 
     class Config(Settings):

@@ -32,7 +32,7 @@ def test_counts_every_parameter_of_the_ranker_itself(path):
 
 
 def test_nothing_of_a_giant_s_size_is_allocated():
-    """Eight gigabytes with its optimizer, counted in a moment; each size is larger than the one before in all respects."""
+    """Eight gigabytes with its optimizer, counted in a moment; each size is larger than the one before."""
     model = resolve("teachers.GEM")
     sizes = ("nano", "small", "base", "large", "xl")
     counted = [cost(lambda s=size: model(example_schema(), model.Config(size=s)), example_schema()) for size in sizes]
