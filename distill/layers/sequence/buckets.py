@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill.layers.stacking import mapped
+from distill.layers.stacking import traced
 
 TOKENS = {"cpu": 1 << 12}
 """Tokens of a bucket at most, by kind of device: what stays in a processor's cache; elsewhere `MANY`."""
@@ -39,7 +39,7 @@ def in_buckets(
         steps: tensors with an axis of steps behind that of rows; None stays None.
         rows: tensors with an axis of rows.
     """
-    if mapped() or not len(present):
+    if traced() or not len(present):
         return call(present, *steps, *rows)
     length, order = present.sum(-1).sort(descending=True, stable=True)
     buckets = list(_buckets(length.cpu().numpy(), TOKENS.get(present.device.type, MANY)))
