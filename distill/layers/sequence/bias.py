@@ -11,23 +11,23 @@ from distill.layers.lookup import lookup
 
 GAPS = 64
 """Buckets of time, by the power of two of the seconds; 2^63 seconds are more than there have been."""
+NEVER = -32_752.0
+"""Half of the least number of 16 bits, since scores are added to it. Not minus infinity, whose SiLU is no number."""
 SPREAD = 0.02
 """Standard deviation of fresh biases, as in HSTU's code."""
 
 
 def causal(present: Bool[Tensor, "rows tokens"], like: Tensor) -> Float[Tensor, "rows 1 tokens tokens"]:
-    """What to add to a score: 0 where a token may be read, otherwise so little that neither attention feels it.
+    """What to add to a score: 0 where a token may be read, otherwise `NEVER`, of which neither attention feels a thing.
 
-    Half of the least number, since a score is added to it; not minus infinity, whose SiLU is no number.
+    Args:
+        present: which tokens there are.
+        like: says on which device and in which precision.
     """
     tokens = torch.arange(present.shape[-1], device=present.device)
     older = tokens >= tokens.unsqueeze(-1)
-    least = torch.finfo(like.dtype).min / 2
-    return (
-        torch.zeros((), dtype=like.dtype, device=like.device)
-        .masked_fill(~(older & present.unsqueeze(-2)), least)
-        .unsqueeze(-3)
-    )
+    never = (~(older & present.unsqueeze(-2))).to(like.dtype) * NEVER
+    return never.unsqueeze(-3)
 
 
 class RelativeBias(nn.Module):

@@ -96,15 +96,15 @@ class SequenceBlock(nn.Module):
         count, queries = key.shape[-2], query.shape[-2]
         if self.rotary:
             # Older tokens come later in a row: their places are smaller.
-            places = -torch.arange(count, device=key.device)
+            places = -torch.arange(count, dtype=key.dtype, device=key.device)
             query, key = rotated(query, places[:queries]), rotated(key, places)
         bias = order.mask
         if self.bias is not None:
             bias = bias + self.bias(count, order.apart)
-        bias = bias[..., :queries, :]
         if self.softmax:
-            return (query @ key.mT * key.shape[-1] ** -0.5 + bias).softmax(-1) @ value
-        return functional.silu(query @ key.mT + bias) @ value / self.tokens
+            query = query * key.shape[-1] ** -0.5
+        scores = (query @ key.mT).add_(bias[..., :queries, :])  # In place: no gradient needs the product.
+        return scores.softmax(-1) @ value if self.softmax else functional.silu(scores) @ value / self.tokens
 
     def _split(self, vectors: Tensor) -> Tensor:
         return vectors.unflatten(-1, (self.heads, -1)).transpose(-2, -3)

@@ -31,7 +31,8 @@ def in_buckets(
     """`call(present, *steps, *rows)` bucket by bucket, each padded to its own longest history; rows as they came.
 
     Exact, differentiable, and the same on every device, as long as `call` treats each row for itself and reads no step
-    that is absent. Under `vmap`, where no shape may depend on data, it is one call on what is given.
+    that is absent. Mapped by `vmap` or compiled, where no shape may depend on data, it is one call
+    on what is given.
 
     Args:
         call: gives one vector a row.

@@ -22,7 +22,7 @@ def rotated(
     """
     half = vectors.shape[-1] // 2
     speed = BASE ** (-torch.arange(half, dtype=vectors.dtype, device=vectors.device) / half)
-    angle = places.to(vectors.dtype).unsqueeze(-1) * speed
+    angle = places.unsqueeze(-1) * speed
     cosine, sine = angle.cos(), angle.sin()
     first, second = vectors[..., :half], vectors[..., half:]
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)

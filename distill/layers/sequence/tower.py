@@ -66,7 +66,8 @@ class SequenceTower(nn.Module):
         candidate: Float[Tensor, "rows width"],
     ) -> Float[Tensor, "rows {self.width}"]:
         """The same for all rows at once, each as long as the longest."""
-        tokens = torch.cat([candidate.unsqueeze(-2), steps], -2)
+        # What stands where no step is may be any number; only an ordinary one is sure to be masked.
+        tokens = torch.cat([candidate.unsqueeze(-2), steps.masked_fill(~present.unsqueeze(-1), 0)], -2)
         if self.places is not None:
             tokens = tokens + self.places[: tokens.shape[-2]]
         ago = seconds_ago(gaps).to(steps.dtype).unsqueeze(-1) if self.settings.bias == "position_time" else None
