@@ -38,6 +38,8 @@ FLOORS = [
         "tracking",
     },
     {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench"},
+    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
+    {"pipeline", "planning", "cost", "diagnosis", "judging", "recording", "report", "testing", "workers", "bench"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""

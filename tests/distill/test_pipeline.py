@@ -15,6 +15,7 @@ from distill.errors import RecipeError
 from distill.pipeline import compare, plan, run
 from distill.progress import Progress
 from distill.recipe import Recipe, load
+from distill.recipe.sections import Model
 
 RECIPE = """
 name: tiny
@@ -65,6 +66,19 @@ def test_a_plan_trains_nothing_and_says_what_a_run_would(before: dict) -> None:
     assert sum(cohort["members"] for cohort in before["cohorts"]) == 8
     assert before["bytes"] > 0 and before["memory"] > 0
     assert not before["stages"][1]["cached"]
+
+
+def test_a_plan_says_what_the_teacher_costs_at_every_setting_of_its_dial(recipe: Recipe, before: dict) -> None:
+    """One line where there is no dial; all else as the recipe says."""
+    (chosen,) = before["sizes"]
+    assert (chosen["class"], chosen["size"], chosen["chosen"]) == ("teachers.AttentiveCross", None, True)
+    assert min(chosen[part] for part in ("dense", "sparse", "flops", "memory")) > 0
+    model = Model.model_validate({"class": "teachers.GEM", "size": "nano", "layers": 3})
+    gem = recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"model": model})})
+    sizes = plan(gem)["sizes"]
+    assert [row["size"] for row in sizes if row["chosen"]] == ["nano"]
+    assert [row["dense"] for row in sizes] == sorted({row["dense"] for row in sizes})
+    assert len(sizes) == 5
 
 
 def test_a_plan_after_a_run_finds_everything(recipe: Recipe, table: dict) -> None:
