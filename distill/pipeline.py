@@ -8,6 +8,7 @@ import torch
 
 from distill.cohort import Cohort, Course
 from distill.data.impressions import TRAIN, Impressions, load
+from distill.data.slicing import require
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -27,7 +28,7 @@ from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
 
-ELSEWHERE = {"data": {"path"}, "tracking": True, "store": True, "workers": True}
+ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True}
 """Where things lie and who works on them: what does not decide how a recipe turns out."""
 
 Table = dict[str, Any]
@@ -87,6 +88,7 @@ def _identity(recipe: Recipe) -> Table:
 def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
     with progress.stage("data") as bar:
         impressions = load(recipe.data, store.data)
+        require(impressions, recipe.evidence.slices)
         bar.advance(impressions.rows, f"{len(impressions.verticals)} verticals")
     for warning in impressions.warnings:
         progress.note(f"warning: {warning}")

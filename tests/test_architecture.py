@@ -40,6 +40,7 @@ RESTRICTED = {
     "polars": ("distill.data", "distill.knowledge", "distill.bench.impressions"),  # writes what it measures with
     "pyarrow": ("distill.data", "distill.knowledge"),
     "pandas": (),
+    "torchmetrics": ("distill.metrics",),  # one file of it, which the others do not import
     "typer": ("distill.cli",),
     "ruamel": ("distill.recipe",),
 }

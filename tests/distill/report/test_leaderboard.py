@@ -18,25 +18,19 @@ QUICK = Evidence(resamples=200)
 
 STUDENT = (
     *("member", "vertical", "domain", "task", "arm", "seed", "settings", "architecture", "teacher", "knowledge_kind"),
-    *(
-        "rows_train",
-        "rows_test",
-        "positives_test",
-        "ne",
-        "auc",
-        "logloss",
-        "calibration",
-        "calibration_se",
-        "ne_control",
-        "ne_teacher",
-    ),
-    *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "verdict", "status", "reason", "run_id"),
+    *("rows_train", "rows_test", "positives_test", "entropy_test", "coverage", "knowledge_age"),
+    *("ne", "auc", "logloss", "calibration", "calibration_se", "rce", "ne_free", "pr_auc", "gauc", "gauc_kept"),
+    *("avg_auc", "ece", "ece_debiased", "kl_teacher", "rank_teacher", "ne_control", "ne_teacher"),
+    *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "gap_closed_low", "gap_closed_high"),
+    *("p_value", "detectable", "rows_wanted", "verdict", "verdict_adjusted", "status", "reason", "run_id", "undefined"),
 )
 SUMMARY = (
-    *("students", "failed", "helped", "hurt", "unchanged", "undecided", "ne_gain", "gap_closed", "gap_closed_low"),
-    *("gap_closed_high", "gap_closed_macro", "gap_closed_median", "gap_closed_without_top10"),
-    *("ne_teacher", "ne_control", "ne_student"),
+    *("students", "failed", "helped", "hurt", "unchanged", "undecided", "helped_adjusted", "hurt_adjusted"),
+    *("ne_gain", "ne_gain_low", "ne_gain_high", "ne_gain_macro", "ne_gain_median", "ne_gain_without_top10"),
+    *("gap_closed", "gap_closed_low", "gap_closed_high"),
+    *("gap_closed_macro", "gap_closed_median", "gap_closed_without_top10", "ne_teacher", "ne_control", "ne_student"),
 )
+WHOLE = ("recipe", "fingerprint", "seconds", "students", "summary", "method", "domains", "slices", "pooled")
 
 
 def table_of(results: Results) -> dict:
@@ -52,7 +46,7 @@ def student(table: dict, vertical: str, arm: str = "distilled", **wanted: object
 
 def test_keys_are_those_of_the_contract_in_their_order() -> None:
     table = table_of(run({"hotels": outcomes()}, {"hotels": (0.2, 0.9)}))
-    assert list(table) == ["recipe", "fingerprint", "seconds", "students", "summary"]
+    assert tuple(table) == WHOLE
     assert [tuple(row) for row in table["students"]] == [STUDENT, STUDENT]
     assert tuple(table["summary"]) == SUMMARY
     assert (table["recipe"], table["fingerprint"], table["seconds"]) == ("sample", "0123", {"teacher": 1.5})
@@ -273,7 +267,7 @@ class TestSummary:
         )
         first, second = table_of(one)["summary"], table_of(twice)["summary"]
         assert second["students"] == second["helped"] == 2
-        for name in SUMMARY[6:]:
+        for name in SUMMARY[8:]:
             assert second[name] == pytest.approx(first[name])
 
     def test_without_the_ten_that_gain_most(self) -> None:
@@ -303,7 +297,7 @@ class TestSummary:
     def test_nothing_at_all_is_null(self) -> None:
         summary = table_of(run({"a": outcomes(rows=0)}, {"a": (0.2, 0.9)}))["summary"]
         assert summary["undecided"] == summary["students"] == 1
-        assert {summary[name] for name in SUMMARY[6:]} == {None}
+        assert {summary[name] for name in SUMMARY[8:]} == {None}
 
 
 def test_row_count_and_settings_pass_through() -> None:
