@@ -112,4 +112,5 @@ def _entry(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, stude
         reason=student.reason,
         coverage=_coverage(impressions, knowledge, member.vertical) if distilled else None,
         knowledge_age=_age(impressions, knowledge) if distilled else None,
+        curve=student.validation,
     )

@@ -1,6 +1,6 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
+from distill.report.cost import cost
 from distill.scoring import Lesson, audited, knowledge_of
 from distill.store import Store
-from distill.tracking import Tracker, Untracked, open_tracker
+from distill.tracking import Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_in_turn, train_students, wanting
 from distill.workers import Job, train_apart, workers_for
 
@@ -60,9 +61,20 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             table = _publish(recipe, table, students, tracker, progress)
-        table["seconds"] = progress.seconds
-        write_json(store.latest / f"{fingerprint(_identity(recipe))}.json", table)
+        path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+        table |= _taken(table, progress.seconds, read_json(path) if path.exists() else {}, knowledge)
+        table |= {"settings": _identity(recipe), "environment": environment()}
+        write_json(path, table)
     return table
+
+
+def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge: Knowledge) -> Table:
+    """Seconds and cost. A stage that was found done took what it took when it was done."""
+    earlier = before.get("seconds", {})
+    longest = {stage: max(taken, earlier.get(stage, 0.0)) for stage, taken in seconds.items()}
+    scored = knowledge.facts.get("covered", 0)
+    size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
+    return {"seconds": longest, "cost": cost(table["summary"], longest, scored, size)}
 
 
 def compare(recipe: Recipe) -> Table:

@@ -1,8 +1,25 @@
 """Report: the numbers that a user decides from, and how they are shown."""
 
+from distill.report.comparison import comparison
+from distill.report.gates import passed, refusals
 from distill.report.leaderboard import leaderboard
+from distill.report.lines import Choice
 from distill.report.note import markdown
+from distill.report.page import Facts, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.terminal import render
 
-__all__ = ["Entry", "Outcomes", "Results", "leaderboard", "markdown", "render"]
+__all__ = [
+    "Choice",
+    "Entry",
+    "Facts",
+    "Outcomes",
+    "Results",
+    "comparison",
+    "leaderboard",
+    "markdown",
+    "page",
+    "passed",
+    "refusals",
+    "render",
+]

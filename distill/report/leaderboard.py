@@ -27,6 +27,7 @@ from distill.evidence import (
 from distill.recipe.sections import Evidence
 from distill.report.exam import Exam, exam, sums
 from distill.report.method import domains, method, pooled
+from distill.report.reliability import together
 from distill.report.results import Entry, Results
 from distill.report.scores import entropy, number, scores, undefined
 from distill.report.slices import slices
@@ -65,6 +66,7 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
         "method": method(pairs, settings.level),
         "domains": domains(pairs, settings.level),
         "slices": slices(exams, results.slices, settings, seed),
+        "reliability": together([one for _, one in exams]),
         "pooled": pooled(pairs),
     }
 
@@ -109,6 +111,7 @@ def _row(entry: Entry, task: str, exam: Exam, found: dict[str, Sums], settings: 
         "status": "failed" if entry.logit is None else "ok",
         "reason": "; ".join(filter(None, finding.reasons)),
         "run_id": entry.run_id,
+        "curve": [number(value) for value in entry.curve],
     }
     row["undefined"] = {} if entry.logit is None else undefined(row, exam, _why(entry, finding))
     return row

@@ -49,6 +49,7 @@ class Entry(NamedTuple):
         run_id: of its record in MLflow.
         coverage: share of its training rows that the teacher had scored; None where nobody counted.
         knowledge_age: from the last label that the teacher had seen to the first test row, in days; None without time.
+        curve: its NE on validation rows after each pass.
     """
 
     member: str
@@ -67,6 +68,7 @@ class Entry(NamedTuple):
     run_id: str | None = None
     coverage: float | None = None
     knowledge_age: float | None = None
+    curve: Sequence[float] = ()
 
 
 class Results(NamedTuple):

@@ -22,7 +22,18 @@ STUDENT = (
     *("ne", "auc", "logloss", "calibration", "calibration_se", "rce", "ne_free", "pr_auc", "gauc", "gauc_kept"),
     *("avg_auc", "ece", "ece_debiased", "kl_teacher", "rank_teacher", "ne_control", "ne_teacher"),
     *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "gap_closed_low", "gap_closed_high"),
-    *("p_value", "detectable", "rows_wanted", "verdict", "verdict_adjusted", "status", "reason", "run_id", "undefined"),
+    *(
+        "p_value",
+        "detectable",
+        "rows_wanted",
+        "verdict",
+        "verdict_adjusted",
+        "status",
+        "reason",
+        "run_id",
+        "curve",
+        "undefined",
+    ),
 )
 SUMMARY = (
     *("students", "failed", "helped", "hurt", "unchanged", "undecided", "helped_adjusted", "hurt_adjusted"),
@@ -30,7 +41,18 @@ SUMMARY = (
     *("gap_closed", "gap_closed_low", "gap_closed_high"),
     *("gap_closed_macro", "gap_closed_median", "gap_closed_without_top10", "ne_teacher", "ne_control", "ne_student"),
 )
-WHOLE = ("recipe", "fingerprint", "seconds", "students", "summary", "method", "domains", "slices", "pooled")
+WHOLE = (
+    "recipe",
+    "fingerprint",
+    "seconds",
+    "students",
+    "summary",
+    "method",
+    "domains",
+    "slices",
+    "reliability",
+    "pooled",
+)
 
 
 def table_of(results: Results) -> dict:
