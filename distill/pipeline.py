@@ -56,25 +56,28 @@ def run(recipe: Recipe, progress: Progress) -> Table:
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
             key = fingerprint(_identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
-                tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
+                # Now, so that the writer makes the database while the teacher learns.
+                tracker.record(started(recipe, key, impressions.fingerprint))
             knowledge = _teach(recipe, impressions, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
-            table = _publish(recipe, table, students, tracker, progress)
-        path = store.latest / f"{fingerprint(_identity(recipe))}.json"
-        table |= _taken(table, progress.seconds, read_json(path) if path.exists() else {}, knowledge)
-        table |= {"settings": _identity(recipe), "environment": environment()}
+            path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+            before = read_json(path) if path.exists() else {}
+            table |= _taken(table, progress.seconds, before, knowledge)
+            table |= {"settings": _identity(recipe), "environment": environment()}
+            table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
+        table["seconds"] = progress.seconds | table["seconds"]
         write_json(path, table)
     return table
 
 
 def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge: Knowledge) -> Table:
     """Seconds and cost. A stage that was found done took what it took when it was done."""
-    earlier = before.get("seconds", {})
-    longest = {stage: max(taken, earlier.get(stage, 0.0)) for stage, taken in seconds.items()}
+    same = before.get("fingerprint") == table["fingerprint"]
+    took = dict(seconds) | (before["seconds"] if same else {})
     scored = knowledge.facts.get("covered", 0)
     size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
-    return {"seconds": longest, "cost": cost(table["summary"], longest, scored, size)}
+    return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
 
 
 def compare(recipe: Recipe) -> Table:
@@ -161,11 +164,16 @@ def _judge(
 
 
 def _publish(
-    recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker | Untracked, progress: Progress
+    recipe: Recipe,
+    table: Table,
+    students: Sequence[Student],
+    data: str,
+    tracker: Tracker | Untracked,
+    progress: Progress,
 ) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
-        for record in records(recipe, table, students):
+        for record in records(recipe, table, students, data):
             tracker.record(record)
         delivery = tracker.close()
         ids = tracker.run_ids()

@@ -5,7 +5,7 @@ from distill.report.gates import passed, refusals
 from distill.report.leaderboard import leaderboard
 from distill.report.lines import Choice
 from distill.report.note import markdown
-from distill.report.page import Facts, page
+from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.terminal import render
 
@@ -16,6 +16,7 @@ __all__ = [
     "Outcomes",
     "Results",
     "comparison",
+    "drawings",
     "leaderboard",
     "markdown",
     "page",

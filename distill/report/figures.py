@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from distill.report import svg
 from distill.report.lines import SIGNS, Line, Row, groups
-from distill.report.svg import Scale, plain, reach, signed
+from distill.report.svg import Scale, gain, plain, reach, signed
 
 MOST = 40
 """Lines of a forest; more of them say less."""
@@ -103,7 +103,7 @@ def _cell(x: float, y: float, width: float, value: float | None, far: float) -> 
     share = min(abs(value) / far, 1.0)
     kind = "better" if value > 0 else "worse"
     colour = svg.box(x, y, width, PITCH - 2, kind, style=f"fill-opacity:{0.08 + 0.62 * share:.2f}")
-    return colour + svg.text(x + width / 2, y + 13, signed(round(value, 4)), "cell", "middle")
+    return colour + svg.text(x + width / 2, y + 13, gain(value), "cell", "middle")
 
 
 def _shown(table: Row) -> list[Line]:
@@ -131,7 +131,7 @@ def _branch(line: Line, scale: Scale, y: float) -> str:
             svg.text(210, y + 4, name, "name", "end"),
             svg.line(scale(row["ne_gain_low"]), y, scale(row["ne_gain_high"]), y, f"span {line.word}"),
             svg.dot(scale(row["ne_gain"]), y, 4, line.word, _said(line)),
-            svg.text(616, y + 4, signed(round(row["ne_gain"], 4)), "number"),
+            svg.text(616, y + 4, gain(row["ne_gain"]), "number"),
             svg.text(680, y + 4, f"{SIGNS[line.word]} {line.word}", f"word {line.word}"),
         ]
     )
@@ -139,8 +139,8 @@ def _branch(line: Line, scale: Scale, y: float) -> str:
 
 def _said(line: Line) -> str:
     row = line.row
-    span = f"{signed(round(row['ne_gain_low'], 4))} to {signed(round(row['ne_gain_high'], 4))}"
-    return f"{line.name}: {signed(round(row['ne_gain'], 4))} ({span}), {line.word}"
+    span = f"{gain(row['ne_gain_low'])} to {gain(row['ne_gain_high'])}"
+    return f"{line.name}: {gain(row['ne_gain'])} ({span}), {line.word}"
 
 
 def _ends(rows: Sequence[Line]) -> list[float]:

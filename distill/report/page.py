@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from distill.report import diagrams, figures
+from distill.report import diagrams, figures, svg
 from distill.report.lines import SIGNS, Row
 from distill.report.sentences import percent, sentences
 from distill.report.style import SCRIPT, STYLE
@@ -64,14 +64,19 @@ def _head(table: Row, name: str) -> str:
             gain,
             f"gain in NE over all rows, {span(summary)}" if summary.get("ne_gain_low") is not None else "gain in NE",
         ),
-        (number("+.4f")(summary.get("ne_gain_median")), "gain of the median vertical"),
-        (number("+.4f")(summary.get("ne_gain_without_top10")), "gain without the ten verticals that gain most"),
+        *_known(summary, "ne_gain_median", "gain of the median vertical"),
+        *_known(summary, "ne_gain_without_top10", "gain without the ten verticals that gain most"),
         (gap, "of the teacher's lead closed"),
         (method.get("verdict", "undecided"), f"as a method, from {seeds} seed{'s' if seeds != 1 else ''}"),
     ]
     listed = "".join(f"<li><b>{value}</b><span>{escape(what)}</span></li>" for value, what in facts)
     sub = f'<p class="soft">Distilled students against their twins without a teacher. Run {table["fingerprint"]}.</p>'
     return f"<h1>{name}</h1>{sub}{_verdicts(summary)}<ul class='facts'>{listed}</ul>"
+
+
+def _known(summary: Row, name: str, what: str) -> list[tuple[str, str]]:
+    value = summary.get(name)
+    return [] if value is None else [(number("+.4f")(value), what)]
 
 
 def _verdicts(summary: Row) -> str:
@@ -102,6 +107,18 @@ def _figures(table: Row, facts: Facts) -> str:
     ]
     wide = "".join(_figure(*one) for one in drawn)
     return f'{wide}<div class="pair">{"".join(_figure(*one) for one in pair)}</div>'
+
+
+def drawings(table: Row) -> dict[str, str]:
+    """File name -> figure, each a file of its own; those that have nothing to show are left out."""
+    drawn = {
+        "verdicts": figures.forest(table),
+        "gain_against_size": figures.sizes(table),
+        "reliability": diagrams.reliability(table),
+        "learning_curves": diagrams.curves(table),
+        "teacher_and_student": figures.teacher_student(table),
+    }
+    return {f"figures/{name}.svg": svg.standalone(drawing, STYLE) for name, drawing in drawn.items() if drawing}
 
 
 def _figure(title: str, drawing: str, caption: str) -> str:

@@ -39,8 +39,10 @@ th, td { padding: .32rem .7rem .32rem 0; text-align: right; border-bottom: 1px s
 th { font-weight: 600; color: var(--soft); position: sticky; top: 0; background: var(--paper); }
 th[data-sort] { cursor: pointer; user-select: none; } th[data-sort]:hover { color: var(--ink); }
 th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]::after { content: " \\2193"; }
-.left { text-align: left; } td.why { white-space: normal; min-width: 14rem; color: var(--soft); }
-tbody tr:hover { background: var(--wash); }
+.left { text-align: left; } td.why { white-space: normal; min-width: 30rem; color: var(--soft); }
+td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
+th:first-child { z-index: 1; }
+tbody tr:hover, tbody tr:hover td:first-child { background: var(--wash); }
 input { font: inherit; font-size: .9rem; padding: .35rem .6rem; width: 18rem; max-width: 100%; color: inherit;
   background: var(--wash); border: 1px solid var(--rule); border-radius: .3rem; }
 pre { background: var(--wash); padding: 1rem 1.2rem; overflow-x: auto; font: 13px/1.5 ui-monospace, Menlo, monospace;

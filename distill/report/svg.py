@@ -115,6 +115,18 @@ def signed(value: float) -> str:
     return f"{value:+.4g}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
+def gain(value: float) -> str:
+    """A gain in NE, to four places."""
+    return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def standalone(drawing: str, style: str) -> str:
+    """A drawing as a file of its own, with the style that a page would give it."""
+    return drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+        ">", f"><style>{style} svg {{ background: var(--paper); width: 100%; }}</style>", 1
+    )
+
+
 def _step(span: float) -> float:
     rough = span / 5 or 1.0
     power = 10 ** math.floor(math.log10(rough))
