@@ -8,7 +8,7 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 """Where MLflow's UI keeps a shared view. Its format is MLflow's own affair (seen in 3.17); a UI that does not know it
 shows the runs in its own way."""
 
-_TAGS = {"distill.vertical": 140, "distill.seed": 60, "distill.verdict": 100}
+_TAGS = {"distill.vertical": 140, "distill.seed": 95, "distill.verdict": 100}
 _METRICS = {
     "ne_gain": 90,
     "ne_gain_low": 95,
@@ -24,8 +24,8 @@ _METRICS = {
 }
 """Column -> its width in pixels, in the order in which they stand."""
 
-_PARAMS = ["logit_weight", "temperature", "learning_rate", "rows_train", "passes"]
-"""Settings of the parallel coordinates."""
+_PARAMS = ["logit_weight", "rows_train", "passes"]
+"""Settings of the parallel coordinates; more of them would lie over each other. The first is a column too."""
 
 _MADE = 1767225600000
 """2026-01-01 in milliseconds; a constant, so that an unchanged view is not written again."""
@@ -45,7 +45,7 @@ def link(address: str, experiment_id: str) -> str:
 
 
 def _state() -> dict[str, object]:
-    widths = {f"tags.`{tag}`": width for tag, width in _TAGS.items()}
+    widths = {f"tags.`{tag}`": width for tag, width in _TAGS.items()} | {f"params.`{_PARAMS[0]}`": 110}
     widths |= {f"metrics.`{metric}`": width for metric, width in _METRICS.items()}
     return {
         "searchFilter": "tags.`distill.role` = 'student' AND tags.`distill.arm` = 'distilled'",
@@ -77,7 +77,7 @@ def _charts() -> Iterator[dict[str, object]]:
     yield _chart("gains", "SCATTER", "Student against teacher", {"xaxis": _axis("ne_teacher"), "yaxis": _axis("ne")})
     gain = {"metricKey": "ne_gain", "dataAccessKey": None}
     yield _chart("gains", "BAR", "Gain in NE over the control", gain)
-    chosen = {"selectedParams": _PARAMS, "selectedMetrics": ["ne_gain", "calibration", "ne"], "showAllRuns": True}
+    chosen = {"selectedParams": _PARAMS, "selectedMetrics": ["ne_gain", "ne"], "showAllRuns": True}
     yield _chart("gains", "PARALLEL", "Settings and gain", chosen)
     for metric, title in (("valid/ne", "Validation NE by pass"), ("train/loss", "Training loss by pass")):
         curve = {"metricKey": metric, "selectedMetricKeys": [metric], "xAxisKey": "step"}
