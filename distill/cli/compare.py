@@ -110,9 +110,9 @@ def _page(table: dict[str, Any], recipe: "Recipe", named: list[str], refused: li
 
 
 def _print_several(tables: dict[str, Any], baseline: str, level: float, json: str | None) -> None:
-    from distill.report import comparison
+    from distill.report import comparison, side_by_side
 
-    emit(comparison(tables, baseline, level), json)
+    emit(comparison(tables, baseline, level), json, side_by_side)
 
 
 def _print_one(table: dict[str, Any], recipe: "Recipe", choice: "Choice", json: str | None) -> None:

@@ -7,6 +7,7 @@ from distill.report.lines import Choice
 from distill.report.note import markdown
 from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
+from distill.report.side_by_side import side_by_side
 from distill.report.terminal import render
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "passed",
     "refusals",
     "render",
+    "side_by_side",
 ]

@@ -57,7 +57,7 @@ def _head(table: Row, name: str) -> str:
     """What a reader must know, if he reads nothing else."""
     summary, method = table["summary"], table.get("method", {})
     gain = number("+.4f")(summary["ne_gain"])
-    gap = "\N{EN DASH}" if summary["gap_closed"] is None else percent(summary["gap_closed"])
+    gap = "undefined" if summary["gap_closed"] is None else percent(summary["gap_closed"])
     seeds = method.get("seeds", 0)
     facts = [
         (
@@ -66,7 +66,7 @@ def _head(table: Row, name: str) -> str:
         ),
         *_known(summary, "ne_gain_median", "gain of the median vertical"),
         *_known(summary, "ne_gain_without_top10", "gain without the ten verticals that gain most"),
-        (gap, "of the teacher's lead closed"),
+        (gap, "share of the teacher's lead closed"),
         (method.get("verdict", "undecided"), f"as a method, from {seeds} seed{'s' if seeds != 1 else ''}"),
     ]
     listed = "".join(f"<li><b>{value}</b><span>{escape(what)}</span></li>" for value, what in facts)

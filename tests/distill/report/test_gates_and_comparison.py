@@ -1,11 +1,13 @@
 """Gates keep back what they should and say why; comparisons say what changed; cost is divided by gain."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from distill.recipe.sections import Evidence, Gates
-from distill.report import comparison, leaderboard, passed, refusals
+from distill.report import comparison, leaderboard, passed, refusals, side_by_side
 from distill.report.cost import cost
 from tests.distill.report.conftest import outcomes, run
 
@@ -108,6 +110,25 @@ class TestComparison:
         found = comparison({"a": table, "b": leaderboard(run(others, NOISES, seeds=2), QUICK)}, "a")["against"][0]
         assert (found["verdict"], found["ne_better_by"]) == ("undecided", None)
         assert found["ne_better_by_reason"] == "they were not tested on the same rows"
+
+    def test_it_is_said_in_sentences(self, table: dict) -> None:
+        plain = table | {"settings": {"weight": 0.5}}
+        found = comparison({"new": self.better(), "plain": plain}, "new")
+        console = Console(width=120, no_color=True)
+        with console.capture() as captured:
+            console.print(side_by_side(found))
+        said = " ".join(captured.get().split())
+        assert "weight 0.8000 0.5000" in said or "weight 0.8 0.5" in said
+        assert "As a method, plain is " in said
+        assert "from 2 seeds." in said
+        assert f"Its gain is {found['against'][0]['times_baseline']:.2f} times that of new" in said
+
+    def test_nothing_in_common_is_said(self, table: dict) -> None:
+        other = json.loads(json.dumps(table))
+        other["pooled"]["seeds"] = {"7": other["pooled"]["seeds"]["0"]}
+        found = comparison({"a": table, "b": other}, "a")
+        assert found["against"] == [{"run": "b", "verdict": "undecided", "reason": "no seed has students in both"}]
+        Console(file=StringIO()).print(side_by_side(found))
 
 
 def test_cost_is_divided_by_hundredths_of_a_per_cent() -> None:
