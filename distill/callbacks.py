@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,36 +11,51 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 from distill.feed import Predict
+from distill.fleet import Fleet
 from distill.knowledge import KnowledgeWriter
 from distill.learner import Learner
-from distill.ranker import Ranker
 from distill.sampling import Block
 
 BLOCKS = "blocks"
 """Name under which a snapshot says how many blocks the teacher has learnt from."""
 
 
+class Pass(NamedTuple):
+    """A pass over the rows of one member, at its end.
+
+    Attributes:
+        member: place in the stack.
+        number: of the pass, from 1.
+        loss: mean training loss over its steps, in nats.
+    """
+
+    member: int
+    number: int
+    loss: float
+
+
 class Passes(Callback):
-    """Keeps each member at the end of each of its passes, as the ordinary ranker it is.
+    """Hands over each member at the end of each of its passes.
 
     Args:
         pass_steps: steps of one pass of each member.
-        keep: what to do with a member at the end of a pass: called with member, pass (from 1), its ranker and its
-            training loss (mean over the steps of the pass, in nats).
+        keep: called with all passes that end with one step, and the fleet as it then is, in evaluation mode.
     """
 
-    def __init__(self, pass_steps: Tensor, keep: Callable[[int, int, Ranker, float], None]) -> None:
+    def __init__(self, pass_steps: Tensor, keep: Callable[[list[Pass], Fleet], None]) -> None:
         self.pass_steps, self.keep = pass_steps, keep
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hands over the members whose pass ends with this step."""
         live, steps_done = len(learner.fleet), learner.first_step + batch_idx + 1
-        done = steps_done % self.pass_steps[:live] == 0
-        for member in done.nonzero().flatten().tolist():
-            steps = int(self.pass_steps[member])
-            loss = float(learner.costs[member]) / steps
-            learner.costs[member] = 0
-            self.keep(member, steps_done // steps, learner.fleet.member(member).eval(), loss)
+        done = (steps_done % self.pass_steps[:live] == 0).nonzero().flatten()
+        if len(done):
+            steps, costs = self.pass_steps[done], learner.costs[done].tolist()
+            learner.costs[done] = 0
+            numbers = (steps_done // steps).tolist()
+            losses = [cost / count for cost, count in zip(costs, steps.tolist(), strict=True)]
+            self.keep(list(map(Pass, done.tolist(), numbers, losses)), learner.fleet.eval())
+            learner.fleet.train()
 
 
 class Checkpoint(Callback):

@@ -24,7 +24,7 @@ from distill.learner import Learner, Pace, train
 from distill.member import SOURCE, Member
 from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
-from distill.recipe.sections import Students
+from distill.recipe.sections import Students, Trainer
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
 from distill.stopping import Validation
@@ -42,6 +42,7 @@ class Course(NamedTuple):
         view: their features.
         knowledge: what the teacher said.
         tell: called with the rows of each step.
+        trainer: on what.
     """
 
     students: Students
@@ -49,6 +50,7 @@ class Course(NamedTuple):
     view: View
     knowledge: Knowledge
     tell: Callable[[int], None]
+    trainer: Trainer = Trainer()
 
 
 class Trained(NamedTuple):
@@ -148,16 +150,17 @@ def find(folder: Path) -> list[Cohort]:
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
-    rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
+    rows = [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
     learner = _learner(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
-    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first)
+    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
-    train(learner, feed, [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save])
+    callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    train(learner, feed, callbacks, course.trainer.device, settings.precision)
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
 
@@ -175,7 +178,8 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     tasks = len(course.impressions.tasks)
     apart = [derived_seed(seed, "auxiliary") for seed in seeds]
     heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, tasks), apart))  # noqa: E731
-    return Learner(fleet, Objective(distillation), pace, heads if head == "auxiliary" else None)
+    heads = heads if head == "auxiliary" else None
+    return Learner(fleet, Objective(distillation), pace, heads, compiled=course.trainer.compile)
 
 
 def _width(course: Course, member: Member) -> int:
@@ -188,6 +192,6 @@ def _width(course: Course, member: Member) -> int:
 def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:
     ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
     ranker.load_state_dict(state)
-    rows = course.impressions.select(TEST, member.vertical)
-    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows)]
+    rows, correction = course.impressions.select(TEST, member.vertical), course.impressions.correction("students")
+    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))

@@ -85,8 +85,14 @@ class Fleet(nn.Module):
         return self._direct
 
     def alone(self, index: int, *inputs: Any) -> Any:
-        """Runs one member, on inputs without a members axis."""
-        return self._call({name: self._tensor(name)[index] for name in self._names}, *inputs)
+        """Runs one member, on inputs without a members axis, wherever they are."""
+        return self._call({name: self._tensor(name)[index] for name in self._names}, *self._here(inputs))
+
+    def some(self, places: Sequence[int]) -> Callable[..., Any]:
+        """What runs some members as one stack with their present weights, on inputs with a leading axis of as many."""
+        tensors = {name: self._tensor(name)[list(places)] for name in self._names}
+        call = self._call if self._direct else vmap(self._call)
+        return lambda *inputs: call(tensors, *self._here(inputs))
 
     def tables(self) -> list[nn.Parameter]:
         """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read."""
@@ -100,7 +106,7 @@ class Fleet(nn.Module):
     def state(self, index: int) -> dict[str, Tensor]:
         """Copies of one member's parameters and persistent buffers: its own names, its own shapes."""
         shapes = {name: tensor.shape for name, tensor in self._blueprints[index].state_dict().items()}
-        return {name: _cut(self._tensor(name)[index], shape).detach().clone() for name, shape in shapes.items()}
+        return {name: _copied(_cut(self._tensor(name)[index], shape)) for name, shape in shapes.items()}
 
     def member(self, index: int) -> nn.Module:
         """One member as the ordinary module it was written as, with a copy of its present weights."""
@@ -108,7 +114,7 @@ class Fleet(nn.Module):
         module.load_state_dict(self.state(index), assign=True)
         for name in self._buffers_of:
             owner, _, leaf = name.rpartition(".")
-            module.get_submodule(owner)._buffers[leaf] = self._tensor(name)[index].clone()
+            module.get_submodule(owner)._buffers[leaf] = _copied(self._tensor(name)[index])
         return module
 
     def narrow(self, members: int) -> None:
@@ -145,6 +151,11 @@ class Fleet(nn.Module):
             held = module.get_submodule(owner)
             (held._parameters if leaf in held._parameters else held._buffers)[leaf] = self._tensor(name)
         return module
+
+    def _here(self, inputs: Any) -> Any:
+        """Inputs on the device of the stack."""
+        device = self._tensor(self._names[0]).device
+        return tree_map(lambda tensor: tensor.to(device), inputs)
 
     def _tensor(self, name: str) -> Tensor:
         return getattr(self, _flat(name))
@@ -205,6 +216,11 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     for row, tensor in zip(stacked, tensors, strict=True):
         _cut(row, tensor.shape).copy_(tensor.detach())
     return stacked
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy in main memory."""
+    return tensor.detach().to("cpu", copy=True)
 
 
 def _cut(tensor: Tensor, shape: torch.Size) -> Tensor:

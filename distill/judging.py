@@ -70,7 +70,7 @@ def _outcomes(
     return Outcomes(
         label=impressions.label[rows],
         valid=impressions.valid[rows],
-        weight=impressions.weight[rows],
+        weight=impressions.worth(rows),
         cluster=clusters[rows],
         teacher=prediction.logit.numpy(),
         covered=covered.numpy(),

@@ -9,12 +9,17 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import Tensor
 
+from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
-from distill.objective import Objective
-from distill.optimizer import MemberAdam, Rates, Tables
+from distill.objective import Losses, Objective
+from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
 from distill.types import Batch
+
+Precision = Literal["fp32", "bf16"]
+_PLUGINS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 LIVE = "live"
 """Name, in a state, of the members that are still in the stack: whether each is sound."""
@@ -48,10 +53,17 @@ class Learner(LightningModule):
         objective: what a batch costs.
         pace: how fast and how long.
         heads: makes the fleet of auxiliary heads, if the teacher marks one.
+        compiled: whether torch.compile makes one program of forward, objective and backward.
     """
 
     def __init__(
-        self, build: Callable[[], Fleet], objective: Objective, pace: Pace, heads: Callable[[], Fleet] | None = None
+        self,
+        build: Callable[[], Fleet],
+        objective: Objective,
+        pace: Pace,
+        heads: Callable[[], Fleet] | None = None,
+        *,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.build, self.build_heads = build, heads
@@ -62,6 +74,7 @@ class Learner(LightningModule):
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
+        self.cost = torch.compile(self._cost) if compiled else self._cost
 
     def configure_model(self) -> None:
         """Builds the fleet, once."""
@@ -71,7 +84,9 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
-        self.adam = MemberAdam(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
+        kind = MemberAdam if self.device.type == "cpu" else StackAdam
+        self.adam = kind(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
+        self.costs = self.costs.to(self.device)
         if self._resumed:
             self._narrow(len(self._resumed[LIVE]))
             self.adam.quarantine(self._resumed[LIVE])
@@ -82,9 +97,7 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
-        served = self.fleet(batch.features)
-        taught = self.heads(served) if self.heads else served
-        losses = self.objective(served, taught, batch)
+        losses = self.cost(batch)
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
 
@@ -97,6 +110,11 @@ class Learner(LightningModule):
     def resume(self, state: dict[str, Tensor], step: int, failed: Mapping[int, int] = MappingProxyType({})) -> None:
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
         self._resumed, self.first_step, self.failed = state, step, dict(failed)
+
+    def _cost(self, batch: Batch) -> Losses:
+        served = self.fleet(batch.features)
+        taught = self.heads(served) if self.heads else served
+        return self.objective(served, taught, batch)
 
     def _goes_on(self) -> dict[str, Tensor]:
         moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
@@ -122,16 +140,51 @@ class Learner(LightningModule):
         self.costs[: len(cost)] += cost.nan_to_num(0.0)
 
 
-def train(learner: Learner, batches: Iterable[Batch], callbacks: list[Callback]) -> None:
+def accelerator(device: str) -> str:
+    """Name of the accelerator that `device` stands for.
+
+    Raises:
+        RecipeError: there is none of that name, or none in this machine.
+    """
+    if device == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found.type if found else "cpu"
+    names = sorted(AcceleratorRegistry.available_accelerators())
+    if device not in names:
+        raise RecipeError(Fault("trainer.device", f'"{device}" is no accelerator.', suggestion(device, names)))
+    if not AcceleratorRegistry.get(device).is_available():
+        raise RecipeError(
+            Fault("trainer.device", f"this machine has no {device} device.", "Leave it out, or say auto.")
+        )
+    return device
+
+
+def train(
+    learner: Learner,
+    batches: Iterable[Batch],
+    callbacks: list[Callback],
+    device: str = "auto",
+    precision: Precision = "fp32",
+) -> None:
     """Fits a learner to batches, one pass of which is the whole training.
 
     Args:
         learner: takes the batches as they come.
         batches: one for each step.
         callbacks: what happens beside it.
+        device: name of Lightning's accelerator.
+        precision: of products.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # It advertises, and it lists what is switched off.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         # Barebones: a fleet's step is short, and whatever the trainer does besides is a large share of it.
-        Trainer(accelerator="cpu", devices=1, max_epochs=1, callbacks=callbacks, barebones=True).fit(learner, batches)
+        trainer = Trainer(
+            accelerator=device,
+            devices=1,
+            precision=_PLUGINS[precision],
+            max_epochs=1,
+            callbacks=callbacks,
+            barebones=True,
+        )
+        trainer.fit(learner, batches)

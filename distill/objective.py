@@ -60,6 +60,7 @@ class Objective:
         if self.distillation is None:
             return label
         source, weight, temperature, head = self.distillation
+        weight, temperature = weight.to(label), temperature.to(label)
         teacher, covered = batch.knowledge[source]
         share = weight[: len(label), None, None] * covered[..., None]
         marked = logit_distillation(taught.logit, teacher.logit, temperature[: len(label), None, None])

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from distill.cohort import Cohort, Course
-from distill.data.impressions import TRAIN, Impressions, load
+from distill.data.impressions import Impressions, load
 from distill.data.slicing import require
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judge
 from distill.knowledge import Knowledge, import_table
+from distill.learner import accelerator
 from distill.member import roster
 from distill.planning import plan
 from distill.progress import Progress
@@ -29,7 +30,7 @@ from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
 
-ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True}
+ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True, "trainer": True}
 """Where things lie and who works on them: what does not decide how a recipe turns out."""
 
 Table = dict[str, Any]
@@ -47,9 +48,10 @@ def run(recipe: Recipe, progress: Progress) -> Table:
         The leaderboard.
 
     Raises:
-        DistillError: the data, the knowledge or the store are not what the recipe says.
+        DistillError: the data, the knowledge, the store or the machine are not what the recipe says.
     """
     torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
+    accelerator(recipe.trainer.device)
     store = Store(recipe.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = _read(recipe, store, progress)
@@ -116,9 +118,11 @@ def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Pro
         with progress.stage("teacher"):
             return import_table(teacher.knowledge, impressions, store.knowledge)
     copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
-    with progress.stage("teacher", copies * teacher.train.epochs * len(impressions.select(TRAIN))) as bar:
-        view = impressions.view(teacher.features, "all")
-        knowledge = knowledge_of(Lesson(teacher, impressions, view, recipe.seed, bar.advance), store.knowledge)
+    lesson = Lesson(
+        teacher, impressions, impressions.view(teacher.features, "all"), recipe.seed, lambda _: None, recipe.trainer
+    )
+    with progress.stage("teacher", copies * teacher.train.epochs * len(lesson.learnt_rows)) as bar:
+        knowledge = knowledge_of(lesson._replace(tell=bar.advance), store.knowledge)
     for sentence in audited(knowledge):
         progress.note(sentence)
     return knowledge
@@ -131,9 +135,9 @@ def _study(
     members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
     if not members:
         raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
-    new = [member for cohort in wanting(members, store.cohorts) for member in cohort.members]
+    new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
-        course = Course(recipe.students, impressions, view, knowledge, bar.advance)
+        course = Course(recipe.students, impressions, view, knowledge, bar.advance, recipe.trainer)
         train = partial(_train, Job(recipe, knowledge.manifest.fingerprint))
         return train_students(members, course, store.cohorts, store.stopping, train)
 

@@ -8,12 +8,13 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from distill.callbacks import Pass
 from distill.data.impressions import VALID, Impressions, View
-from distill.feed import predictions
+from distill.feed import logits
 from distill.files import read_json, write_json
+from distill.fleet import Fleet
 from distill.member import Member
 from distill.metrics import base_entropy, cross_entropy
-from distill.ranker import Ranker
 
 
 class Recorder:
@@ -37,14 +38,16 @@ class Recorder:
         self.curves: list[list[float]] = [[] for _ in members]
         self.failed: dict[int, str] = {}
 
-    def keep(self, place: int, number: int, ranker: Ranker, loss: float) -> None:
-        """Takes down a member after pass `number`, with its mean training loss of that pass."""
-        if not all(tensor.isfinite().all() for tensor in ranker.parameters()):
-            self.failed.setdefault(place, f"its weights were no longer finite after pass {number}")
-            return
-        self.weights[number - 1] |= {f"{place}/{name}": tensor for name, tensor in ranker.state_dict().items()}
-        self.cross_entropy[place][number - 1] = self._validate(ranker, self.rows[place])
-        self.curves[place].append(loss)
+    def keep(self, passes: Sequence[Pass], fleet: Fleet) -> None:
+        """Takes down the members whose passes have ended, all of them validated at once."""
+        sound = [one for one in passes if self._weigh(one, fleet)]
+        places = [one.member for one in sound]
+        if places:
+            rows, correction = [self.rows[place] for place in places], self.impressions.correction("students")
+            said = logits(fleet.some(places), self.view, rows, correction)
+            for one, logit in zip(sound, said, strict=True):
+                self.cross_entropy[one.member][one.number - 1] = self._cost(logit, self.rows[one.member])
+                self.curves[one.member].append(one.loss)
 
     def save(self, folder: Path) -> None:
         """Writes all that is known."""
@@ -64,11 +67,17 @@ class Recorder:
         self.curves = record["curves"]
         self.failed = {int(place): reason for place, reason in record["failed"].items()}
 
-    def _validate(self, ranker: Ranker, rows: np.ndarray) -> float | None:
-        total = 0.0
-        for chunk, prediction in predictions(ranker, self.view, rows):
-            label, weight = self._truth(chunk)
-            total += float(cross_entropy(prediction.logit.numpy(), label, weight).sum())
+    def _weigh(self, ended: Pass, fleet: Fleet) -> bool:
+        """Keeps a member's weights, unless they are no longer finite."""
+        weights = fleet.state(ended.member)
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            self.failed.setdefault(ended.member, f"its weights were no longer finite after pass {ended.number}")
+            return False
+        self.weights[ended.number - 1] |= {f"{ended.member}/{name}": tensor for name, tensor in weights.items()}
+        return True
+
+    def _cost(self, logit: Tensor, rows: np.ndarray) -> float | None:
+        total = float(cross_entropy(logit.numpy(), *self._truth(rows)).sum())
         return total if np.isfinite(total) else None
 
     def _rest(self, rows: np.ndarray) -> tuple[float, int, int]:
@@ -80,4 +89,4 @@ class Recorder:
     def _truth(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
         known = self.impressions
-        return known.label[rows], known.weight[rows, None] * known.valid[rows]
+        return known.label[rows], known.worth(rows)[:, None] * known.valid[rows]

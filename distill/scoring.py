@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
 from distill.callbacks import BLOCKS, Advance, Passes, ScoreAhead
@@ -19,7 +20,7 @@ from distill.metrics import normalized_entropy
 from distill.objective import Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import CrossFit, TrainedTeacher
+from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
 from distill.sampling import Shuffled, in_time
 from distill.types import Prediction
 
@@ -40,6 +41,7 @@ class Lesson(NamedTuple):
         view: its features.
         seed: the recipe's seed.
         tell: called with the rows of each step.
+        trainer: on what.
     """
 
     teacher: TrainedTeacher
@@ -47,11 +49,17 @@ class Lesson(NamedTuple):
     view: View
     seed: int
     tell: Callable[[int], None]
+    trainer: Trainer = Trainer()
 
     @property
     def train_rows(self) -> np.ndarray:
-        """Rows it may learn from."""
+        """Rows that it labels for its students: all training rows."""
         return self.impressions.select(TRAIN)
+
+    @property
+    def learnt_rows(self) -> np.ndarray:
+        """Those of them that it learns from."""
+        return self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher"))
 
     @property
     def later_rows(self) -> np.ndarray:
@@ -72,8 +80,10 @@ def manifest_of(lesson: Lesson) -> Manifest:
     model = teacher.model.build(lesson.view.schema(None))
     width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
     latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
+    share = impressions.share("teacher")
+    thinned = [share] if share != 1 else []
     return Manifest(
-        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed),
+        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned),
         teacher=teacher.model.path,
         data=impressions.fingerprint,
         view=lesson.view.fingerprint,
@@ -83,6 +93,7 @@ def manifest_of(lesson: Lesson) -> Manifest:
         width=width,
         kind=teacher.score.kind,
         cut_off=None if latest is None else float(latest),
+        negatives=share,
     )
 
 
@@ -103,19 +114,19 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One pass in time order; each block is scored by the teacher as it was before the block."""
     train_settings, rows = lesson.teacher.train, lesson.train_rows
     seed = derived_seed(lesson.seed, "teacher", 0)
-    blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed)
+    blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed, lesson.learnt_rows)
     state = writer.state() or {}
     done = int(state.get(BLOCKS, 0))
     learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
     first = sum(len(block.batches) for block in blocks[:done])
     learner.resume(state, first)
-    lesson.tell(sum(len(block.rows) for block in blocks[:done]))
+    lesson.tell(sum(len(batch) for block in blocks[:done] for batch in block.batches))
     left = blocks[done:]
     steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
     if steps:
         put = partial(_put, writer, lesson)
         ahead = ScoreAhead(left, put, writer, len(rows) // SHARDS, done)
-        train(learner, Feed(lesson.view, steps, [seed], first=first), [ahead, Advance(lesson.tell)])
+        _train(lesson, learner, Feed(lesson.view, steps, [seed], first=first), ahead)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -127,7 +138,8 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     settings, rows = lesson.teacher.score, lesson.train_rows
     assert isinstance(settings, CrossFit)
     fold = _folds(lesson.impressions.key(settings.by)[rows], settings.folds, lesson.seed)
-    rankers = _fit(lesson, [rows[fold != number] for number in range(settings.folds)])
+    learnt = np.isin(rows, lesson.learnt_rows)
+    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)])
     for number, ranker in enumerate(rankers):
         _put(writer, lesson, ranker, rows[fold == number])
     return rankers
@@ -135,7 +147,7 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
 
 def _in_sample(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One teacher scores the very rows it was trained on."""
-    rankers = _fit(lesson, [lesson.train_rows])
+    rankers = _fit(lesson, [lesson.learnt_rows])
     _put(writer, lesson, rankers[0], lesson.train_rows)
     return rankers
 
@@ -150,9 +162,14 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
     )
     learner = _learner(lesson, seeds, steps.steps.tolist())
     kept: dict[int, Ranker] = {}
-    passes = Passes(steps.pass_steps, lambda member, _pass, ranker, _loss: kept.update({order[member]: ranker}))
-    train(learner, Feed(lesson.view, steps, seeds), [passes, Advance(lesson.tell)])
+    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
+    passes = Passes(steps.pass_steps, keep)
+    _train(lesson, learner, Feed(lesson.view, steps, seeds), passes)
     return [kept[place] for place in range(len(rows))]
+
+
+def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
+    train(learner, feed, [beside, Advance(lesson.tell)], lesson.trainer.device, lesson.teacher.train.precision)
 
 
 def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
@@ -164,11 +181,13 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
         schedule=settings.schedule,
         tables=settings.rule(schema, settings.batch),
     )
-    return Learner(lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds)), Objective(), pace)
+    fleet = lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
+    return Learner(fleet, Objective(), pace, compiled=lesson.trainer.compile)
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
-    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows)):
+    correction = lesson.impressions.correction("teacher")
+    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows), correction):
         writer.add(chunk, prediction, covered=covered)
 
 
@@ -222,7 +241,7 @@ def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, tas
     there = covered.numpy() & impressions.valid[rows, task]
     entropy = float(
         normalized_entropy(
-            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.weight[rows][there]
+            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.worth(rows)[there]
         )
     )
     return None if np.isnan(entropy) else entropy

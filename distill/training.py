@@ -9,11 +9,17 @@ import torch
 
 from distill.cohort import Cohort, Course, find
 from distill.files import read_json, write_json
+from distill.learner import accelerator
 from distill.member import Member, cohorts
 from distill.stopping import decide
 
 STEP_ROWS = 16_384
 """Rows of a step of one stack; measured, 8,000 and 32,000 are as good."""
+
+
+ACCELERATOR_STEP_ROWS = 16 * STEP_ROWS
+"""The same on an accelerator, which has no cache to fill but calls to make worth while; not measured. A cohort that
+exceeds its memory is halved."""
 
 
 class Student(NamedTuple):
@@ -52,7 +58,7 @@ def train_students(
         stopping: of what groups have settled.
         train: trains cohorts; one after another, in this process, where none is given.
     """
-    (train or train_in_turn)(wanting(members, folder), course)
+    (train or train_in_turn)(wanting(members, folder, course.trainer.device), course)
     wanted = {member.fingerprint for member in members}
     ours = [cohort for cohort in find(folder) if any(one.fingerprint in wanted for one in cohort.members)]
     _judge([cohort for cohort in ours if not cohort.judged], course, stopping)
@@ -87,11 +93,12 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
-def wanting(members: Iterable[Member], folder: Path) -> list[Cohort]:
-    """The cohorts that have to be trained before every member is there."""
+def wanting(members: Iterable[Member], folder: Path, device: str = "cpu") -> list[Cohort]:
+    """The cohorts that have to be trained, on a device, before every member is there."""
+    rows = STEP_ROWS if accelerator(device) == "cpu" else ACCELERATOR_STEP_ROWS
     there = {member.fingerprint for cohort in find(folder) for member in cohort.members}
     new = [member for member in members if member.fingerprint not in there]
-    return [Cohort(folder, group) for group in cohorts(new, STEP_ROWS)]
+    return [Cohort(folder, group) for group in cohorts(new, rows)]
 
 
 def _judge(undecided: Sequence[Cohort], course: Course, stopping: Path) -> None:

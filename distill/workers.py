@@ -16,6 +16,7 @@ import torch
 from distill.cohort import Cohort, Course
 from distill.data.impressions import load
 from distill.errors import DistillError, Fault, TrainingError
+from distill.learner import accelerator
 from distill.recipe import Recipe
 from distill.store import Store
 from distill.training import halves, train_whole
@@ -40,7 +41,9 @@ class Job(NamedTuple):
 
 
 def workers_for(recipe: Recipe, cohorts: Sequence[Cohort]) -> int:
-    """Processes that are worth their start: one a core at most, unless the recipe says how many."""
+    """Processes that are worth their start: one a core at most, unless the recipe says how many; one an accelerator."""
+    if accelerator(recipe.trainer.device) != "cpu":
+        return 1
     rows = sum(member.rows for cohort in cohorts for member in cohort.members) * recipe.students.train.epochs
     if recipe.workers is None and rows < WORTHWHILE:
         return 1
@@ -155,7 +158,9 @@ def _course(job: Job, tell: Callable[[int], None]) -> Course:
     impressions = load(job.recipe.data, store.data)
     knowledge = store.knowledge.find(job.knowledge)
     assert knowledge is not None, "students train after their teacher"
-    return Course(students, impressions, impressions.view(students.features, "vertical"), knowledge, tell)
+    return Course(
+        students, impressions, impressions.view(students.features, "vertical"), knowledge, tell, job.recipe.trainer
+    )
 
 
 def _cohorts(connection: Connection) -> Iterable[Cohort]:

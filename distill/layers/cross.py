@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction, affine, affine_
+from distill.layers.stacking import StackedFunction, affine, affine_, applied
 
 
 class Crossing(StackedFunction):
@@ -63,7 +63,7 @@ class Cross(nn.Module):
         self.width = inputs
 
     def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
-        crossed, *_ = Crossing.apply(
-            inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias))
+        crossed, *_ = applied(
+            Crossing, inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias))
         )
         return crossed

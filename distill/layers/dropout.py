@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction
+from distill.layers.stacking import StackedFunction, applied
 
 LEVELS = 1 << 16
 """Values of a lane."""
@@ -37,11 +37,13 @@ class Dropout(nn.Module):
         self.register_buffer("threshold", torch.tensor(min(round(rate * LEVELS), LEVELS - 1)), persistent=False)
 
     def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
-        return Drop.apply(inputs, self.clock, self.threshold, self.salt) if self.training else inputs
+        return applied(Drop, inputs, self.clock, self.threshold, self.salt) if self.training else inputs
 
 
 class Drop(StackedFunction):
     """Units times what is left of them: 0, or the inverse of the share that is kept."""
+
+    exact = True
 
     @staticmethod
     def forward(inputs: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:

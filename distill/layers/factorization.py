@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction, affine, affine_
+from distill.layers.stacking import StackedFunction, affine, affine_, applied
 
 
 class Factorize(StackedFunction):
@@ -75,5 +75,5 @@ class FactorizationMachine(nn.Module):
         self, fields: Float[Tensor, "*members rows fields width"], numbers: Float[Tensor, "*members rows numbers"]
     ) -> tuple[Float[Tensor, "*members rows outputs"], Float[Tensor, "*members rows 1"]]:
         """What the layer gives, and the sum over all pairs."""
-        layer, pairs, _ = Factorize.apply(self.layer.weight, self.layer.bias, fields, numbers)
+        layer, pairs, _ = applied(Factorize, self.layer.weight, self.layer.bias, fields, numbers)
         return layer, pairs

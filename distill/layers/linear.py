@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction, affine, affine_
+from distill.layers.stacking import StackedFunction, affine, affine_, applied
 
 
 class Affine(StackedFunction):
@@ -60,4 +60,4 @@ class Linear(nn.Linear):
         self.relu = relu
 
     def forward(self, *pieces: Float[Tensor, "*members rows _"]) -> Float[Tensor, "*members rows {self.out_features}"]:
-        return Affine.apply(self.relu, self.weight, self.bias, *pieces)
+        return applied(Affine, self.relu, self.weight, self.bias, *pieces)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from distill.layers.stacking import StackedFunction
+from distill.layers.stacking import StackedFunction, applied
 
 
 class Lookup(StackedFunction):
@@ -15,6 +15,8 @@ class Lookup(StackedFunction):
     of several reads would fill, and then add up, a gradient of the whole table. On a CPU the members' tables are read
     one after another: a single one fits the processor's cache, a stack of them does not.
     """
+
+    exact = True
 
     @staticmethod
     def forward(table: Tensor, sparse: bool, *ids: Tensor) -> tuple[Tensor, ...]:
@@ -43,6 +45,7 @@ class Lookup(StackedFunction):
         return table, None, *[None] * len(ctx.saved_tensors)
 
 
+@torch._disable_dynamo
 def lookup(
     table: Float[Tensor, "*members height width"], *ids: Int[Tensor, "..."], sparse: bool = False
 ) -> tuple[Tensor, ...]:
@@ -54,7 +57,7 @@ def lookup(
         sparse: whether the gradient of the table is a sparse tensor of the rows that were read, uncoalesced. Stacked
             over members its entries stand member by member, equally many for each.
     """
-    return Lookup.apply(table, sparse, *ids)
+    return applied(Lookup, table, sparse, *ids)
 
 
 def _stacked(table: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """What the shared layers have in common: one function for one ranker and for a stack of them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,13 +13,8 @@ class StackedFunction(Function):
     That is its rule under `vmap`: the axis comes to the front, and the function itself does the rest.
     """
 
-    @classmethod
-    def apply(cls, *arguments: Any) -> Any:
-        """Runs it."""
-        if torch._C._are_functorch_transforms_active():
-            return super().apply(*arguments)
-        # What torch does besides for functions with a context of their own is to look up their signature, each time.
-        return super(Function, cls).apply(*arguments)
+    exact: ClassVar[bool] = False
+    """Whether it keeps the precision of what it is given: it only moves numbers, and has no products."""
 
     @classmethod
     def vmap(cls, info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
@@ -27,6 +22,27 @@ class StackedFunction(Function):
         pairs = zip(arguments, in_dims, strict=True)
         outputs = cls.apply(*(_members_first(one, dim, info.batch_size) for one, dim in pairs))
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
+
+
+def applied(function: type[StackedFunction], *arguments: Any) -> Any:
+    """Runs a function; under autocast, in the lower precision, unless it says that it is `exact`."""
+    device = next(one.device.type for one in arguments if isinstance(one, Tensor))
+    if torch.is_autocast_enabled(device) and not function.exact:
+        lower = torch.get_autocast_dtype(device)
+        with torch.autocast(device, enabled=False):
+            return _run(function, *(_lowered(one, lower) for one in arguments))
+    return _run(function, *arguments)
+
+
+def _run(function: type[StackedFunction], *arguments: Any) -> Any:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return function.apply(*arguments)
+    # What torch does besides for functions with a context of their own is to look up their signature, each time.
+    return super(Function, function).apply(*arguments)
+
+
+def _lowered(argument: Any, dtype: torch.dtype) -> Any:
+    return argument.to(dtype) if isinstance(argument, Tensor) and argument.is_floating_point() else argument
 
 
 def _members_first(argument: Any, dim: int | None, members: int) -> Any:

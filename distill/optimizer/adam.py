@@ -35,8 +35,8 @@ class MemberAdam(torch.optim.Optimizer):
         self.rates = rates
         self.live: list[bool] = [True] * len(rates.learning_rate)
         self.scale: list[float] = [1.0] * len(rates.learning_rate)
-        self.steps = torch.zeros(len(rates.learning_rate))
         every = [parameter for group in self.param_groups for parameter in group["params"]]
+        self.steps = torch.zeros(len(rates.learning_rate), device=every[0].device)
         read = {id(table) for table in tables}
         self._dense = [parameter for parameter in every if id(parameter) not in read]
         self._tables = {parameter: RULES[rule](parameter.data) for parameter in every if id(parameter) in read}

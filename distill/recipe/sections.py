@@ -50,6 +50,8 @@ class Train(Settings):
     """Share of the mean squared gradient that Adam keeps at each step."""
     l2: float = Field(default=0.0, ge=0)
     """Weight of half the squared norm of all embeddings in the loss; needs `tables: adam`."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of products; weights, sums and everything that is scored stay in fp32. On most processors bf16 is slower."""
     tables: Literal["auto"] | Tables = "auto"
     """How embeddings are stepped: all of them, or the rows that were read; `auto` takes the faster kind of Adam, for
     each student by the height of its tables and the rows it reads in a step."""
@@ -216,6 +218,15 @@ class Tracking(Settings):
     """Name of the experiment; the recipe's name where none is given."""
 
 
+class Trainer(Settings):
+    """What rankers are trained on. Results on another device agree to rounding, so none of this is in a fingerprint."""
+
+    device: str = Field(default="auto", pattern=r"^[a-z_]+$")
+    """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
+    compile: bool = False
+    """Whether `torch.compile` makes one program of a step: half a minute of waiting, and fewer calls of the device."""
+
+
 class Recipe(Settings):
     """One run, from impressions to a leaderboard of students."""
 
@@ -235,6 +246,8 @@ class Recipe(Settings):
     """What a student must reach to be shipped."""
     tracking: Tracking = Tracking()
     """Where the students are recorded."""
+    trainer: Trainer = Trainer()
+    """What rankers are trained on."""
     workers: int | None = Field(default=None, ge=1)
     """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")

@@ -1,0 +1,119 @@
+"""StackAdam: Adam on all members of a stack at once, for devices on which a call costs more than its work."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from distill.optimizer.adam import MemberAdam
+from distill.optimizer.fused import EPSILON
+from distill.optimizer.tables import RowwiseAdagrad, RowwiseAdam, WholeTable
+
+
+class Steps(NamedTuple):
+    """What one step takes: numbers of each member, or of the member that each row belongs to, shaped to be multiplied.
+
+    Attributes:
+        live: 0 for members that are not stepped, else 1.
+        rate: the learning rate; 0 where not live.
+        decay: decoupled weight decay.
+        beta1: share of the mean gradient that is kept.
+        beta2: share of the mean squared gradient that is kept.
+        l2: of embeddings.
+        full1: how full the mean gradient is, which was zero at first: 1 - beta1 ** steps.
+        full2: how full the mean squared gradient is.
+    """
+
+    live: Tensor
+    rate: Tensor
+    decay: Tensor
+    beta1: Tensor
+    beta2: Tensor
+    l2: Tensor
+    full1: Tensor
+    full2: Tensor
+
+    def of(self, members: Tensor, dtype: torch.dtype) -> "Steps":
+        """One line for each of `members`."""
+        return Steps(*(one.to(dtype)[members, None] for one in self))
+
+    def beside(self, stack: Tensor) -> "Steps":
+        """One number a member, with an axis for each further axis of its parameters."""
+        return Steps(*(one.to(stack.dtype).view(-1, *[1] * (stack.dim() - 1)) for one in self))
+
+
+class StackAdam(MemberAdam):
+    """The same steps as `MemberAdam`, by a few calls for the whole stack instead of a few for each member.
+
+    On a processor it is slower, since a stack does not fit its cache; on an accelerator the calls would dominate.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """One step of every live member."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        steps = self._steps()
+        for parameter in self._dense:
+            moments = self.state[parameter].values()
+            _adam(parameter.data, parameter.grad, *moments, steps.beside(parameter))
+        for table, rule in self._tables.items():
+            _TABLES[type(rule)](table, self.state[table], steps)
+        return loss
+
+    def _steps(self) -> Steps:
+        members = len(self.steps)
+        vectors = [self.live, self.scale, *self.rates]
+        table = torch.tensor([list(one[:members]) for one in vectors], dtype=torch.float64).to(self.steps.device)
+        live, scale, rate, decay, beta1, beta2, l2 = table
+        self.steps += live
+        # In double precision: 1 - 0.999 would lose half of its digits.
+        return Steps(live, live * scale * rate, decay, beta1, beta2, l2, 1 - beta1**self.steps, 1 - beta2**self.steps)
+
+
+def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: Steps) -> None:
+    """Adam with decoupled weight decay, in place. A member that is not live keeps its weights."""
+    gradient = gradient.where(steps.live > 0, 0)  # What kept it from living may be a NaN.
+    mean.lerp_(gradient, 1 - steps.beta1)
+    square.lerp_(gradient.square(), 1 - steps.beta2)
+    spread = (square / steps.full2).sqrt_().add_(EPSILON).mul_(steps.full1)
+    rows.mul_(1 - steps.rate * steps.decay).sub_(steps.rate * mean / spread)
+
+
+def _whole(table: Tensor, state: dict[str, Tensor], steps: Steps) -> None:
+    steps = steps.beside(table)
+    # L2 pulls at what weight decay has left, as in the calls for one member.
+    gradient = table.grad.to_dense().add_(table.data * steps.l2 * (1 - steps.rate * steps.decay))
+    _adam(table.data, gradient, state["mean"], state["square"], steps)
+
+
+def _rowwise_adam(table: Tensor, state: dict[str, Tensor], steps: Steps) -> None:
+    rows, gradient, steps = _read(table, steps)
+    every, flat = state["moments"].flatten(0, 1), table.data.flatten(0, 1)
+    moments, read = every.index_select(0, rows), flat.index_select(0, rows)
+    _adam(read, gradient, *moments.split(gradient.shape[-1], -1), steps)
+    every.index_copy_(0, rows, moments)
+    flat.index_copy_(0, rows, read)
+
+
+def _rowwise_adagrad(table: Tensor, state: dict[str, Tensor], steps: Steps) -> None:
+    rows, gradient, steps = _read(table, steps)
+    gradient = gradient.where(steps.live > 0, 0)
+    every, flat = state["square"].flatten(0, 1), table.data.flatten(0, 1)
+    square = every.index_select(0, rows).add_(gradient.square().mean(-1, keepdim=True))
+    every.index_copy_(0, rows, square)
+    read = flat.index_select(0, rows).mul_(1 - steps.rate * steps.decay)
+    flat.index_copy_(0, rows, read.sub_(steps.rate * gradient / square.sqrt_().add_(EPSILON)))
+
+
+_TABLES = {WholeTable: _whole, RowwiseAdam: _rowwise_adam, RowwiseAdagrad: _rowwise_adagrad}
+
+
+def _read(table: Tensor, steps: Steps) -> tuple[Tensor, Tensor, Steps]:
+    """The rows that were read, of all tables end to end, their gradients, and what their members' steps take."""
+    gradient = table.grad.coalesce()
+    member, ids = gradient.indices()
+    return member * table.shape[1] + ids, gradient.values(), steps.of(member, table.dtype)

@@ -1,0 +1,105 @@
+"""The one LightningModule: devices, precision, compilation, and members that failed before a kill."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from distill import learner as module
+from distill.errors import RecipeError
+from distill.fleet import Fleet, seeded
+from distill.learner import LIVE, Learner, Pace, accelerator, train
+from distill.objective import Objective
+from distill.optimizer import Rates, StackAdam
+from distill.types import Batch, Features, FeatureSchema
+from students import DeepFM
+
+HERE = Path(__file__).parent
+MEMBERS, ROWS, STEPS = 3, 32, 12
+SCHEMA = FeatureSchema(("click",), 1, {"item": 7, "hour": 5}, ("item", "hour"), ("price",))
+RATES = {"learning_rate": 1e-2, "weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "l2": 0.0}
+
+
+class Batches:
+    """Lightning would take a list for several loaders."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        return batches()
+
+
+def batches() -> Iterator[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    shape = MEMBERS, ROWS
+    for _ in range(STEPS):
+        ids = torch.randint(5, (*shape, 2), generator=generator)
+        numbers = torch.randn(*shape, 1, generator=generator)
+        label = (numbers + ids[..., :1] > 2).float()
+        features = Features(torch.zeros(shape, dtype=torch.long), ids, numbers, {}, {})
+        yield Batch(features, label, torch.ones_like(label).bool(), torch.ones(shape), {})
+
+
+def learner(compiled: bool = False) -> Learner:
+    steps = torch.full((MEMBERS,), STEPS)
+    pace = Pace(Rates.of([RATES] * MEMBERS), steps, tuple(range(MEMBERS)), "constant", "rowwise_adam")
+    build = lambda _: DeepFM(SCHEMA, DeepFM.Config(embedding=4, hidden=(8,)))  # noqa: E731
+    return Learner(lambda: Fleet(seeded(build, range(MEMBERS))), Objective(), pace, compiled=compiled)
+
+
+def learnt(one: Learner, precision: module.Precision = "fp32") -> Tensor:
+    """Every weight, after training."""
+    train(one, Batches(), [], "cpu", precision)
+    assert one.costs.all()
+    return torch.cat([weight.detach().flatten() for weight in one.parameters()])
+
+
+def test_products_in_bf16_are_nearly_those_in_fp32() -> None:
+    exact, near = learner(), learner()
+    weights = learnt(exact), learnt(near, "bf16")
+    assert not torch.equal(*weights)
+    assert all(one.dtype == torch.float32 for one in near.parameters())
+    torch.testing.assert_close(near.costs, exact.costs, rtol=2e-3, atol=0)
+
+
+def test_a_device_that_steps_the_whole_stack_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = learnt(learner())
+    monkeypatch.setattr(module, "MemberAdam", StackAdam)
+    torch.testing.assert_close(learnt(learner()), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a processor")
+def test_a_compiled_step_learns_the_same() -> None:
+    """In a process of its own, since the compiler can't look through the checks of types that tests run with."""
+    subprocess.run([sys.executable, "-c", "import test_learner; test_learner.compare()"], cwd=HERE, check=True)
+
+
+def compare() -> None:
+    torch.testing.assert_close(learnt(learner(compiled=True)), learnt(learner()), rtol=1e-4, atol=1e-5)
+
+
+def test_a_member_that_failed_before_a_kill_stays_as_it_was() -> None:
+    first = learner()
+    learnt(first)
+    state = {name: tensor.clone() for name, tensor in first.state().items()}
+    state[LIVE] = torch.tensor([True, False, True])
+    second = learner()
+    second.resume(state, 0, {1: 5})
+    learnt(second)
+    for name, weight in second.named_parameters():
+        moved = (weight.detach() != state[name]).flatten(1).any(-1)
+        assert moved.tolist() == [True, False, True], name
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    assert accelerator("cpu") == "cpu"
+    with pytest.raises(RecipeError, match=r'trainer.device: "cdua" is no accelerator\..*cuda'):
+        accelerator("cdua")
+    if not torch.cuda.is_available():
+        assert accelerator("auto") == "cpu"
+        with pytest.raises(RecipeError, match="has no cuda device"):
+            accelerator("cuda")
