@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,13 @@ from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The browser of this machine, or None."""
+
+
+PLACED = (
+    "import os, sys; pipes = [os.dup(int(one)) for one in sys.argv[1:3]];"
+    "[os.dup2(one, place) for place, one in enumerate(pipes, 3)]; os.execv(sys.argv[3], sys.argv[3:])"
+)
+"""Puts the pipes where the browser looks for them, as files 3 and 4, and becomes it."""
 
 
 class Page:
@@ -82,9 +90,9 @@ def browser(profile: Path) -> Iterator[Page]:
     (their_read, our_write), (our_read, their_write) = os.pipe(), os.pipe()
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
     command += [f"--user-data-dir={profile}", "about:blank"]
-    shell = ["/bin/sh", "-c", f'exec "$@" 3<&{their_read} 4>&{their_write}', "sh", *command]
+    placed = [sys.executable, "-c", PLACED, str(their_read), str(their_write), *command]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(shell, pass_fds=(their_read, their_write), **quiet)
+    process = subprocess.Popen(placed, pass_fds=(their_read, their_write), **quiet)
     os.close(their_read), os.close(their_write)
     try:
         yield Page(our_read, our_write)
