@@ -18,7 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 PLACED = (
-    "import os, sys; pipes = [os.dup(int(one)) for one in sys.argv[1:3]];"
+    "import fcntl, os, sys; pipes = [fcntl.fcntl(int(one), fcntl.F_DUPFD, 10) for one in sys.argv[1:3]];"
     "[os.dup2(one, place) for place, one in enumerate(pipes, 3)]; os.execv(sys.argv[3], sys.argv[3:])"
 )
 """Puts the pipes where the browser looks for them, as files 3 and 4, and becomes it."""

@@ -113,7 +113,9 @@ def test_a_student_in_mlflow_carries_what_the_leaderboard_says(recipe: Recipe, t
     assert child.data.params["logit_weight"] == "0.5"
     assert len(client.get_metric_history(row["run_id"], "train/loss")) == 2
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert {"recipe.yaml", "leaderboard.md", "leaderboard.json", "environment.txt"} <= names
+    assert {"recipe.yaml", "leaderboard.md", "leaderboard.json", "environment.txt", "report.html", "figures"} <= names
+    (data,) = parent.inputs.dataset_inputs
+    assert (data.dataset.name, len(data.dataset.digest)) == ("tiny", 16)
     folder = client.download_artifacts(parent.info.run_id, "recipe.yaml")
     assert load(Path(folder)).model_dump() == recipe.model_dump()
 
@@ -179,4 +181,4 @@ def test_killed_in_each_stage_the_table_is_the_same(tmp_path: Path, table: dict)
 
 def _timeless(table: dict) -> dict:
     rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
-    return table | {"seconds": None, "students": rows}
+    return table | {"seconds": None, "cost": None, "students": rows}
