@@ -50,7 +50,12 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the pipeline gives instead of working; it prints as a library would."""
-    table = {"recipe": "quickstart", "students": [], "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5}}
+    table = {
+        "recipe": "quickstart",
+        "fingerprint": "ab",
+        "students": [],
+        "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5},
+    }
 
     def run(recipe: object, progress: object) -> dict[str, Any]:
         print("chatter")
