@@ -94,6 +94,7 @@ def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], neg
     member, first = student.member, rows[0]
     several = len(rows) > 1
     metrics = {f"{row['task']}/{name}" if several else name: row[name] for row in rows for name in SHOWN}
+    fell_back = {"fell_back": 1} if student.fell_back else {}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,
@@ -112,7 +113,13 @@ def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], neg
         parent=parent,
         name=member.name,
         tags=tags,
-        params={**member.settings, "passes": student.taken, "rows_train": member.rows, "negatives": negatives},
+        params={
+            **member.settings,
+            **fell_back,
+            "passes": student.taken,
+            "rows_train": member.rows,
+            "negatives": negatives,
+        },
         metrics=metrics,
         curves={
             "train/loss": list(enumerate(student.losses, 1)),
