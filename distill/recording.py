@@ -115,7 +115,7 @@ def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], neg
         tags=tags,
         params={
             **member.settings,
-            **fell_back,
+            **({"fell_back": 1} if student.fell_back else {}),
             "passes": student.taken,
             "rows_train": member.rows,
             "negatives": negatives,
