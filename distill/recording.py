@@ -94,7 +94,6 @@ def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], neg
     member, first = student.member, rows[0]
     several = len(rows) > 1
     metrics = {f"{row['task']}/{name}" if several else name: row[name] for row in rows for name in SHOWN}
-    fell_back = {"fell_back": 1} if student.fell_back else {}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,

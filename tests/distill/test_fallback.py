@@ -133,7 +133,9 @@ def test_probabilities_mean_what_they_say_among_few(few: int) -> None:
     weight = (error**-2).sum(1)
     prior = 1 + 1 / (weight * 0.02**2)  # our judgement knows of no prior; shrink what it says for the comparison
     said = np.array([harmed(group)[0] for group in pairs])
-    shrunk = np.array([phi(NormalDist().inv_cdf(min(max(p, 1e-12), 1 - 1e-12)) / k**0.5) for p, k in zip(said, prior)])
+    shrunk = np.array(
+        [phi(NormalDist().inv_cdf(min(max(p, 1e-12), 1 - 1e-12)) / k**0.5) for p, k in zip(said, prior, strict=True)]
+    )
     assert calibrated(shrunk, truth < 0)
 
 
