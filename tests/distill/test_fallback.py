@@ -15,7 +15,7 @@ from distill.fallback import Trial, harmed, trial
 from distill.member import Member
 from distill.training import Student, _fallen_back, _trial
 
-WORLD = World(verticals=2, domains=1, users=40, items=20, rows=1200, days=5, conversion_delay=5)
+WORLD = World(verticals=2, domains=1, users=40, items=20, rows=1200, days=5, conversion_delay=12)
 
 
 def phi(z: float) -> float:
@@ -158,15 +158,13 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Impressions:
     return impressions(tmp_path_factory.mktemp("fallback") / "rows", generate(WORLD))
 
 
-def student(rows: Impressions, arm: str, off: float, vertical: int = 0) -> Student:
-    """One whose log-odds are the label's, right to a degree, minus `off` times as much."""
+def student(rows: Impressions, arm: str, off: float, vertical: int = 0, noise: float = 0.0) -> Student:
+    """One that says half of each label's sign, `off` less of it, and some noise."""
     name = rows.verticals[vertical]
     member = Member(name, None, arm, 0, 0, 10, 1, {}, "adam", "", name + arm, "group")
     right = rows.label[rows.select(VALID, name)] * 2 - 1
-    noise = np.random.default_rng(vertical).normal(size=right.shape)
-    return Student(
-        member, np.full((3, 2), off), "", 0.5 * right - off * right + 0.1 * noise * off, False, 2, [off], [off]
-    )
+    said = (0.5 - off) * right + noise * np.random.default_rng(vertical).normal(size=right.shape)
+    return Student(member, np.full((3, 2), off), "", said, False, 2, [off], [off])
 
 
 def decided(rows: Impressions, students: list[Student], level: float | None = 0.5) -> list[Student]:
@@ -177,7 +175,7 @@ def decided(rows: Impressions, students: list[Student], level: float | None = 0.
 
 def test_a_trial_counts_every_task_and_every_user_once(rows: Impressions) -> None:
     """By brute force, row by row; a conversion that is not known yet counts nothing."""
-    one, other = student(rows, "distilled", 0.2), student(rows, "control", 0.0)
+    one, other = student(rows, "distilled", 0.2, noise=0.3), student(rows, "control", 0.0)
     numbers = rows.select(VALID, rows.verticals[0])
     assert not rows.valid[numbers].all()
     sums: dict[int, float] = {}
@@ -215,7 +213,7 @@ def test_whoever_is_harmed_is_served_by_its_control(rows: Impressions) -> None:
 
 def test_the_level_decides_and_no_section_no_fallback(rows: Impressions) -> None:
     """Just above and just below the probability that there is."""
-    pair = [student(rows, "distilled", 0.01), student(rows, "control", 0.0)]
+    pair = [student(rows, "distilled", 0.0, noise=0.3), student(rows, "control", 0.0)]
     [harm] = harmed([_trial(*pair, rows)])
     assert 0.01 < harm < 1
     assert decided(rows, pair, harm - 1e-9)[0].fell_back

@@ -47,14 +47,6 @@ def test_coordinates_of_training_rows_have_mean_0_and_spread_1(taught: Taught, v
     assert not seen[:, ~moves].any()
 
 
-def test_a_coordinate_that_moves_in_later_rows_only_stays_small(taught: Taught, view: View) -> None:
-    """Divided by a spread of nothing, it would drown every other feature."""
-    vectors = vectors_of(taught.lesson, taught.knowledge, ("text",), taught.store)
-    assert min(vectors.facts["spread"]) > 1e-6
-    every = Inputs(view, vectors).take(torch.arange(taught.impressions.rows)).features.vectors[NAME]
-    assert every.abs().max() < 100
-
-
 def test_rows_without_a_vector_and_fills_get_zeros(taught: Taught, view: View, tmp_path: Path) -> None:
     """The others are shifted and scaled by what the table says of itself, member by member."""
     rows = taught.impressions.rows

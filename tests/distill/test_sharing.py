@@ -28,10 +28,10 @@ def lost(table: torch.Tensor, counts: torch.Tensor, directions: torch.Tensor) ->
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 3))
 def test_vectors_of_few_directions_lose_nothing(rank: int, height: int, more: int) -> None:
     """Products of rows stay, whatever the counts; coordinates that are not needed are zero."""
-    table = torch.randn(height, rank) @ torch.randn(rank, 8)
+    table = (torch.randn(height, rank) @ torch.randn(rank, 8)).double()
     found = projected(table, torch.randint(1, 100, (height,)), rank + more)
     assert found.shape == (height, rank + more)
-    torch.testing.assert_close(found @ found.T, table @ table.T, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found @ found.T, table @ table.T, rtol=0, atol=1e-5)
 
 
 def test_functions_of_products_are_preserved() -> None:
@@ -88,6 +88,7 @@ def columns(view: View, vertical: str | None, rows: torch.Tensor) -> dict[str, t
 
 def test_each_value_starts_from_the_teachers_vector_of_it(taught: Taught, view: View) -> None:
     """Row by row, in every vertical: vocabularies that differ, null, hashes, buckets, sets and histories."""
+    nulls = 0
     for number, vertical in enumerate(view.verticals):
         ranker = student(view, vertical)
         marked(taught).start(ranker, view, vertical)
@@ -100,8 +101,8 @@ def test_each_value_starts_from_the_teachers_vector_of_it(taught: Taught, view: 
             found = ranker.embedding.weight[first[table] + ids[known].long()]
             assert torch.equal(found, tables[table][theirs[name][known].long()])
             assert torch.equal(ranker.embedding.weight[first[table]], tables[table][UNSEEN])
-        nulls = (ours["item_id"] != UNSEEN) & torch.from_numpy(null_items(taught)[rows.numpy()])
-        assert nulls.any() or number > 1
+        nulls += (ours["item_id"][torch.from_numpy(null_items(taught)[rows.numpy()])] != UNSEEN).sum()
+    assert nulls > 0
 
 
 def null_items(taught: Taught) -> np.ndarray:

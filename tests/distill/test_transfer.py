@@ -218,8 +218,9 @@ def test_a_cohort_of_an_older_format_is_passed_over(whole: tuple[Path, list[Stud
 def test_a_table_without_representations_cannot_be_matched(folder: Path, tmp_path: Path) -> None:
     """Which is known only when it is read; it is said before anybody is trained."""
     pl.DataFrame({"row_id": range(1600), "logit": [-1.0] * 1600}).write_parquet(tmp_path / "scores.parquet")
-    text = RECIPE.partition("teacher:")[0] + "teacher: {knowledge: scores.parquet}\nstudents:"
-    (tmp_path / "outside.yaml").write_text(text + RECIPE.partition("students:\n")[2].join(["\n", ""]))
+    data, _, rest = RECIPE.partition("teacher:")
+    students = rest.partition("students:")[2]
+    (tmp_path / "outside.yaml").write_text(f"{data}teacher: {{knowledge: scores.parquet}}\nstudents:{students}")
     matching = "students.distill.representation.weight=0.5"
     recipe = load_recipe(tmp_path / "outside.yaml", [f"store={folder}/mlruns", matching])
     store = Store(recipe.store)
