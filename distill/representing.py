@@ -36,10 +36,9 @@ class Shown(View):
         self.__dict__ |= view.__dict__
         self.view = view
         shown = set(features)
-        self._ids = torch.tensor([name in shown for name in of_kind(view.features, *IDS)])
-        self._numbers = torch.tensor(
-            [name in shown for name in view.features for _ in numeric_columns({name: view.features[name]})]
-        )
+        columns = [name for name in view.features for _ in numeric_columns({name: view.features[name]})]
+        self._ids = torch.tensor([name in shown for name in of_kind(view.features, *IDS)], dtype=torch.bool)
+        self._numbers = torch.tensor([name in shown for name in columns], dtype=torch.bool)
         self._events = {name: name in shown for name in of_kind(view.features, *EVENTS)}
         self._vectors_shown = {name: name in shown for name in of_kind(view.features, Vector)}
 

@@ -141,7 +141,7 @@ def test_a_control_beside_a_matched_student_feels_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", MATCHED)
 def test_the_serving_head_has_the_gradient_of_its_labels_alone(name: str) -> None:
     """To the bit, with an auxiliary head, with matching and with both; what lies below it feels the teacher."""
-    rows, inputs = told(6), torch.randn(1, 6, 3).double()
+    rows, inputs = told(6), torch.randn(6, 3).double()
     body, head = Linear(3, 5).double(), Linear(5, 1).double()
     projector = Projector(5, 4).double() if LOSSES[name].projected else None
     marks = Distillation("teacher", torch.tensor([3.0]), torch.ones(1), "auxiliary")
@@ -150,7 +150,8 @@ def test_the_serving_head_has_the_gradient_of_its_labels_alone(name: str) -> Non
     def gradients(beside: Beside, *channels: object) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = body(inputs).tanh()
         served = Prediction(head(hidden), hidden)
-        total = Objective(*channels)(served, beside(served), rows).total
+        stacked = [Prediction(*(one[None] for one in said)) for said in (served, beside(served))]
+        total = Objective(*channels)(*stacked, rows).total
         return torch.autograd.grad(total, (head.weight, body.weight))
 
     second = AuxiliaryHead(5, 1).double()
@@ -167,10 +168,10 @@ def test_the_serving_head_has_the_gradient_of_its_labels_alone(name: str) -> Non
 
 def test_what_stands_beside_gives_what_it_was_made_for() -> None:
     """A logit of its own, a representation of the teacher's width, and otherwise what is served."""
-    served = Prediction(torch.randn(1, 6, 2), torch.randn(1, 6, 5))
+    served = Prediction(torch.randn(6, 2), torch.randn(6, 5))
     second, near = AuxiliaryHead(5, 2), Projector(5, 7)
     both = Beside(second, near)(served)
-    assert torch.equal(both.logit, second(served).logit) and both.representation.shape == (1, 6, 7)
+    assert torch.equal(both.logit, second(served).logit) and both.representation.shape == (6, 7)
     assert Beside(None, None)(served) == served
     assert Beside(None, near)(served).logit is served.logit
     assert Beside(second, None)(served).representation is served.representation
