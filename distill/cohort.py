@@ -168,9 +168,10 @@ class Cohort:
 
 
 def find(folder: Path) -> list[Cohort]:
-    """Every cohort below a folder whose training is complete."""
-    paths = sorted(folder.glob("*/trained/members.json"))
-    return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
+    """Every cohort below a folder whose training is complete; those of an older `FORMAT` are passed over."""
+    found = [read_json(path) for path in sorted(folder.glob("*/trained/members.json"))]
+    ours = [members for members in found if all(facts.keys() == set(Member._fields) for facts in members)]
+    return [Cohort(folder, [Member(**facts) for facts in members]) for members in ours]
 
 
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
