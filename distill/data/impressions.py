@@ -17,6 +17,7 @@ from distill.data.finding import digest, locate
 from distill.data.kinds import describe, plain, widened
 from distill.data.layout import columns_of_numbers
 from distill.data.negatives import correction, kept, shares
+from distill.data.preprocessing import Preprocessing, fitted
 from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
 from distill.data.shards import FORMAT, Encoding, Shard
@@ -222,6 +223,10 @@ class Impressions:
             with whole_folder(folder) as draft:
                 seal(draft, {"heights": encoder.write(draft)})
         return View(name, scope, names, self.settings, self.verticals, self._words(names), self.folder, folder)
+
+    def preprocessing(self, view: View, vertical: str | None) -> tuple[Preprocessing, dict[str, list[Any]]]:
+        """What a ranker of a vertical needs to read raw columns as a view shows them, and the values with an id."""
+        return fitted(self.source, self._constants, view, vertical)
 
     def _words(self, names: Sequence[str]) -> dict[str, Callable[[], pl.Series]]:
         """How to read the values of each table with a vocabulary, in the order of their codes, null first."""

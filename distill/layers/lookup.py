@@ -57,6 +57,8 @@ def lookup(
         sparse: whether the gradient of the table is a sparse tensor of the rows that were read, uncoalesced. Stacked
             over members its entries stand member by member, equally many for each.
     """
+    if torch.compiler.is_exporting():  # Plain operations, in which the number of rows stays open.
+        return tuple(torch.nn.functional.embedding(index, table) for index in ids)
     return applied(Lookup, table, sparse, *ids)
 
 
