@@ -150,14 +150,14 @@ def find(folder: Path) -> list[Cohort]:
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
-    rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
+    rows = [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
     learner = _learner(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
-    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first)
+    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     train(learner, feed, callbacks, course.trainer.device, settings.precision)
@@ -192,6 +192,6 @@ def _width(course: Course, member: Member) -> int:
 def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:
     ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
     ranker.load_state_dict(state)
-    rows = course.impressions.select(TEST, member.vertical)
-    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows)]
+    rows, correction = course.impressions.select(TEST, member.vertical), course.impressions.correction("students")
+    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))
