@@ -27,14 +27,14 @@ class Rows(Source):
     Args:
         frame: the rows.
         name: how faults name where they come from.
-        first: number of the first of them there.
+        numbers: number of each of them there; from 0 where none are given.
     """
 
-    def __init__(self, frame: pl.DataFrame, name: str, first: int) -> None:
-        self.frames, self.schemas, self.first, self._name = (frame.lazy(),), (frame.schema,), first, name
-        self.files = (name,)
-
     frames = schemas = ()
+
+    def __init__(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None = None) -> None:
+        self.frames, self.schemas, self.files = (frame.lazy(),), (frame.schema,), (name,)
+        self.numbers, self._name = numbers, name
 
     @property
     def name(self) -> str:
@@ -42,7 +42,9 @@ class Rows(Source):
 
     def place(self, column: str, row: int | None = None) -> str:
         where = f"{self.name}: column `{column}`"
-        return where if row is None else f"{where}, row {self.first + row}"
+        if row is None:
+            return where
+        return f"{where}, row {row if self.numbers is None else self.numbers[row]}"
 
 
 class Unread(RowDigest):
@@ -130,7 +132,7 @@ def conformed(frame: pl.DataFrame, kinds: Mapping[str, str], name: str) -> pl.Da
     Raises:
         DataError: columns are missing, or hold something else; all of them are named.
     """
-    rows, faults, found = Rows(frame, name, 0), [], []
+    rows, faults, found = Rows(frame, name), [], []
     for column, kind in kinds.items():
         try:
             rows.kinds(column)

@@ -106,29 +106,28 @@ class Preprocessor:
         kinds = {use.table: preprocessing.columns[use.column] for use in uses(self.features) if use.table in words}
         self.words = {f"table:{table}": Given(words[table], kind) for table, kind in kinds.items()}
 
-    def read(self, frame: pl.DataFrame, name: str = "rows", first: int = 0) -> Features:
+    def read(self, frame: pl.DataFrame, name: str = "rows", numbers: NDArray[np.integer] | None = None) -> Features:
         """What the ranker sees of some rows.
 
         Args:
             frame: their raw columns, in any order; others are left alone.
             name: how faults name where they come from.
-            first: number of the first of them there.
+            numbers: number of each of them there; from 0 where none are given.
 
         Raises:
             DataError: everything that is wrong with the rows, all at once.
         """
-        block = self._encoded(conformed(frame, self.preprocessing.columns, name), name, first)
-        features = Features(
+        block = self._encoded(conformed(frame, self.preprocessing.columns, name), name, numbers)
+        return Features(
             vertical=torch.zeros(len(frame), dtype=torch.int64),
             categorical=_stacked([self._id(name, block) for name in of_kind(self.features, *IDS)], len(frame)),
             numeric=self._numbers(block),
             sequences={name: self._events(name, block) for name in of_kind(self.features, *EVENTS)},
             vectors={name: _tensor(block.rows[self.keys[name]]) for name in of_kind(self.features, Vector)},
         )
-        return features
 
-    def _encoded(self, frame: pl.DataFrame, name: str, first: int) -> Block:
-        rows = Rows(frame, name, first)
+    def _encoded(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None) -> Block:
+        rows = Rows(frame, name, numbers)
         faults = Faults(rows.place)
         desk = Desk(rows, self.settings, faults, dict(self.words))
         coders = list(columns.coders(desk, self.features))

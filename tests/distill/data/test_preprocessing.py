@@ -165,7 +165,7 @@ def test_what_a_ranker_cannot_read_is_named(load_frame, table, change, sentence)
     view = impressions.view(None, "all")
     preprocessor = Preprocessor(*impressions.preprocessing(view, None))
     with pytest.raises(DataError) as error:
-        preprocessor.read(table.with_columns(**change), "new.parquet", 7)
+        preprocessor.read(table.with_columns(**change), "new.parquet", np.arange(7, 67))
     assert sentence in str(error.value).replace("`: holds", "` holds")
     assert "new.parquet" in str(error.value)
 
