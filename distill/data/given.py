@@ -1,6 +1,7 @@
 """Rows that are given to a ranker in service, as the coders of columns look at a source and its vocabularies."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ KINDS = {kind: getattr(pl, kind) for kind in ("Int64", "Float64", "String")}
 
 DENSE = 1 << 16
 """Whole numbers that span less than this, or than a few times their count, are looked up by their place."""
+
+
+FEW = 256
+"""Values that are looked up one by one."""
 
 
 class Rows(Source):
@@ -82,6 +87,9 @@ class Given:
         marks = np.zeros(len(values), dtype=np.uint64)
         if self.table is not None:
             return self._placed(values), marks
+        if len(values) <= FEW:
+            known = self._known
+            return np.array([known.get(value, UNSEEN) for value in values.to_list()], dtype=np.int32), marks
         found = values.replace_strict(self.words, self.ids, default=UNSEEN, return_dtype=pl.Int32).to_numpy()
         if values.null_count():
             found = np.where(values.is_null().to_numpy(), np.int32(self.null), found)
@@ -96,11 +104,17 @@ class Given:
         """Number of ids, and `MISSING`."""
         return len(self.words) + 1 + MISSING
 
+    @cached_property
+    def _known(self) -> dict[Any, int]:
+        """The id of each value, for a few at a time: to start what looks up many takes longer."""
+        return dict(zip(self.words.to_list(), self.ids.to_list(), strict=True)) | {None: self.null}
+
     def _placed(self, values: pl.Series) -> NDArray[np.int32]:
         """Whole numbers by their place; those beyond either end come to lie at one that is unseen."""
-        place = np.clip(values.fill_null(self.low - 1).to_numpy(), self.low - 1, self.low + len(self.table) - 2)
-        found = self.table[place - (self.low - 1)]
-        return np.where(values.is_null().to_numpy(), np.int32(self.null), found) if values.null_count() else found
+        nulls = values.is_null().to_numpy() if values.null_count() else None
+        raw = values.to_numpy() if nulls is None else values.fill_null(self.low - 1).to_numpy()
+        found = self.table[np.clip(raw, self.low - 1, self.low + len(self.table) - 2) - (self.low - 1)]
+        return found if nulls is None else np.where(nulls, np.int32(self.null), found)
 
 
 def _table(words: pl.Series, ids: pl.Series) -> tuple[int, NDArray[np.int32] | None]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -55,6 +56,11 @@ class RawRows:
         with reading(self.path), _arrow(self.path):
             for batch in self._file.iter_batches(size, columns=list(columns)):
                 yield pl.DataFrame(pl.from_arrow(batch))
+
+
+def from_pandas(frame: Any) -> pl.DataFrame:
+    """The rows of a frame of pandas, which is what MLflow's servers hand over; NaN is null."""
+    return pl.from_pandas(frame)
 
 
 def names(frame: pl.DataFrame, column: str) -> pl.Series:

@@ -1,6 +1,6 @@
 """Export: trained students as folders that serve, each proven to say what its student said in evaluation."""
 
 from distill.export.finding import Wanted
-from distill.export.making import export
+from distill.export.making import examples, export
 
-__all__ = ["Wanted", "export"]
+__all__ = ["Wanted", "examples", "export"]

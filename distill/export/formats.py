@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_map
 
@@ -40,7 +41,7 @@ def write(kind: Format, graph: Graph, example: Inputs, folder: Path) -> None:
 
 
 def _program(graph: Graph, example: Inputs) -> ExportedProgram:
-    rows = Dim("rows")
+    rows, example = Dim("rows"), tree_map(Tensor.clone, example)  # They may share memory, which is not saved twice.
     shapes = tuple(tree_map(lambda tensor: {0: rows}, part) for part in example)
     try:
         with torch.no_grad():

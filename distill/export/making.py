@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from distill.data.impressions import TRAIN
+from distill.data.impressions import TRAIN, load
 from distill.errors import Fault, RecipeError
 from distill.export.finding import Found, Run, Wanted, found
 from distill.export.formats import write
@@ -19,6 +19,7 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.serving.export import Export
 from distill.serving.manifest import MANIFEST, REPORT, VOCABULARY, WEIGHTS, Format, Manifest, seal
+from distill.store import Store
 
 Table = dict[str, Any]
 
@@ -115,3 +116,16 @@ def _name(student: Found) -> str:
     """A folder's name that leads nowhere else, whatever the vertical is called, and is like no other."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", student.member.vertical).strip("-")[:60]
     return f"{plain}-{student.member.fingerprint[:8]}".lstrip("-")
+
+
+def examples(recipe: Recipe, folders: Sequence[Path]) -> list[Any]:
+    """A few raw rows for each export, as a Polars frame of the columns that it reads."""
+    impressions = load(recipe.data, Store(recipe.store).data)
+    students = [Export(folder) for folder in folders]
+    frames = []
+    for student in students:
+        row = int(impressions.select(TRAIN, student.vertical)[0])
+        cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= row < cut.start + cut.rows]
+        (frame,) = impressions.source.read(list(student.preprocessor.columns), cuts)
+        frames.append(frame[row - cuts[0].start :][:1])
+    return frames

@@ -45,7 +45,7 @@ def engine(kind: Format, graph: Graph, content: bytes) -> Engine:
 
 
 def _eager(graph: Graph, _: bytes) -> Engine:
-    return lambda inputs: graph(*inputs)
+    return lambda inputs: Said(*graph(*inputs))
 
 
 def _program(_: Graph, content: bytes) -> Engine:

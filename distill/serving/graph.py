@@ -49,8 +49,8 @@ class Graph(nn.Module):
 
     def forward(
         self, categorical: Tensor, numeric: Tensor, sequences: Sequence[Tensor], vectors: Sequence[Tensor]
-    ) -> Said:
-        """What the ranker says of `rows` impressions."""
+    ) -> tuple[Tensor, Tensor]:
+        """Log-odds and probabilities of `rows` impressions."""
         features = Features(
             vertical=numeric.new_zeros(numeric.shape[0], dtype=torch.int64),
             categorical=categorical,
@@ -59,7 +59,7 @@ class Graph(nn.Module):
             vectors=dict(zip(self.vectors, vectors, strict=True)),
         )
         logit = self.ranker(features).logit + self.correction
-        return Said(logit, logit.sigmoid())
+        return logit, logit.sigmoid()
 
     def inputs(self, features: Features) -> Inputs:
         """Features as this takes them."""
