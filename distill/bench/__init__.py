@@ -12,6 +12,7 @@ BENCHES = {
     "knowledge": "a stored teacher against one that scores every batch again",
     "tracking": "one batch a run against one call a number, in MLflow",
     "start": "from the command to the first step of training",
+    "serve": "exported students: latency, throughput, size, cold start and memory",
     "scaling": "time and memory against the number of members",
 }
 """Name -> what it compares."""

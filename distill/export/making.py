@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
-from distill.data.impressions import TRAIN, load
+from distill.data.impressions import TRAIN, Impressions, View, load
 from distill.errors import Fault, RecipeError
 from distill.export.finding import Found, Run, Wanted, found
 from distill.export.formats import write
@@ -17,8 +18,9 @@ from distill.export.proving import TOLERANCE, proven, read_alike
 from distill.files import read_json, whole_folder, write_json
 from distill.progress import Progress
 from distill.recipe import Recipe
+from distill.recipe.sections import Model
 from distill.serving.export import Export
-from distill.serving.manifest import MANIFEST, REPORT, VOCABULARY, WEIGHTS, Format, Manifest, seal
+from distill.serving.manifest import MANIFEST, REPORT, VOCABULARY, WEIGHTS, Format, Lineage, Manifest, seal
 from distill.store import Store
 
 Table = dict[str, Any]
@@ -77,18 +79,23 @@ def _export(run: Run, student: Found, folder: Path, kinds: Sequence[Format]) -> 
 
 
 def _write(run: Run, student: Found, folder: Path) -> None:
-    """Weights, vocabulary and manifest."""
-    model, vertical = run.recipe.students.model, student.member.vertical
-    preprocessing, words = run.impressions.preprocessing(run.view, vertical)
-    save_file({name: tensor.contiguous() for name, tensor in student.weights.items()}, folder / WEIGHTS)
+    lay_down(folder, run.recipe.students.model, run.impressions, run.view, student.lineage, student.weights)
+
+
+def lay_down(
+    folder: Path, model: Model, impressions: Impressions, view: View, lineage: Lineage, weights: dict[str, Tensor]
+) -> None:
+    """Writes weights, vocabulary and manifest of a student of the vertical that its lineage names."""
+    preprocessing, words = impressions.preprocessing(view, lineage.vertical)
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     (folder / VOCABULARY).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
     manifest = Manifest(
         model=model.path,
         config=model.config.model_dump(mode="json", by_alias=True),
-        features=run.view.schema(vertical),
-        correction=run.impressions.correction("students"),
+        features=view.schema(lineage.vertical),
+        correction=impressions.correction("students"),
         preprocessing=preprocessing,
-        lineage=student.lineage,
+        lineage=lineage,
     )
     seal(folder, manifest)
 

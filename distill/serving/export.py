@@ -50,7 +50,7 @@ class Export:
         except (DistillError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise ExportError(Fault(str(folder / MANIFEST), f"cannot be used: {_reason(error)}")) from None
         self.graph = Graph(ranker, self.manifest.features, self.manifest.correction)
-        self._run = engine(kind, self.graph, found.files[MODELS[kind]])
+        self.run = engine(kind, self.graph, found.files[MODELS[kind]])
 
     def score(self, frame: Any, name: str = "rows", numbers: NDArray[np.integer] | None = None) -> Said:
         """What the student says of raw rows.
@@ -68,7 +68,7 @@ class Export:
     @torch.no_grad()
     def say(self, features: Features) -> Said:
         """What the student says of features, in chunks that fit the processor's caches."""
-        parts = [self._run(part) for part in chunks(self.graph.inputs(features))]
+        parts = [self.run(part) for part in chunks(self.graph.inputs(features))]
         return Said(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
