@@ -25,8 +25,8 @@ FLOORS = [
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
         *("objective", "heads", "fleet", "optimizer", "evidence"),
     },
-    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench"},
+    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking", "serving"},
+    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench", "export"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""
@@ -39,6 +39,7 @@ RESTRICTED = {
     "mlflow": ("distill.tracking", "distill.bench.tracking"),  # the other side of a comparison
     "polars": ("distill.data", "distill.knowledge", "distill.bench.impressions"),  # writes what it measures with
     "pyarrow": ("distill.data", "distill.knowledge"),
+    "onnxruntime": ("distill.serving", "distill.export"),
     "pandas": (),
     "typer": ("distill.cli",),
     "ruamel": ("distill.recipe",),
