@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from distill.cohort import Cohort, Course, find
+from distill.data.impressions import VALID, Impressions
+from distill.fallback import Trial, harmed, trial
 from distill.files import read_json, write_json
 from distill.learner import accelerator
 from distill.member import Member, cohorts
+from distill.metrics import base_entropy, cross_entropy
 from distill.stopping import decide
 
 STEP_ROWS = 16_384
@@ -29,6 +32,8 @@ class Student(NamedTuple):
         member: which one.
         logit: its log-odds on the test rows of its vertical, `[rows, tasks]`; None if it failed.
         reason: why it failed.
+        valid: its log-odds on the validation rows; None if it failed.
+        fell_back: whether it goes without its teacher: log-odds, passes and curves are then those of its control.
         taken: after which of its passes it was taken.
         losses: its mean training loss in each pass, in nats.
         validation: its NE on its own validation rows after each pass; NaN where it has none.
@@ -37,6 +42,8 @@ class Student(NamedTuple):
     member: Member
     logit: np.ndarray | None
     reason: str
+    valid: np.ndarray | None
+    fell_back: bool
     taken: int
     losses: list[float]
     validation: list[float]
@@ -63,7 +70,7 @@ def train_students(
     ours = [cohort for cohort in find(folder) if any(one.fingerprint in wanted for one in cohort.members)]
     _judge([cohort for cohort in ours if not cohort.judged], course, stopping)
     found = {student.member.fingerprint: student for cohort in ours for student in _students(cohort)}
-    return [found[member.fingerprint]._replace(member=member) for member in members]
+    return _fallen_back([found[member.fingerprint]._replace(member=member) for member in members], course)
 
 
 def train_in_turn(cohorts: Sequence[Cohort], course: Course) -> None:
@@ -120,18 +127,50 @@ def _settled(groups: Iterable[str], stopping: Path) -> Mapping[str, int]:
 
 
 def _students(cohort: Cohort) -> list[Student]:
-    result, scores, passes = cohort.result(), cohort.scores(), cohort.passes()
+    result, scores, valid, passes = cohort.result(), cohort.scores(), cohort.scores("valid"), cohort.passes()
     return [
         Student(
             member,
             scores.get(place),
             result.failed.get(place, ""),
+            valid.get(place),
+            False,
             passes[place],
             result.curves[place],
             _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
         )
         for place, member in enumerate(cohort.members)
     ]
+
+
+def _fallen_back(students: list[Student], course: Course) -> list[Student]:
+    """The same students, those that their teacher harms with all that their control has."""
+    fallback = course.students.distill.fallback
+    if fallback is None:
+        return students
+    controls = {(one.member.vertical, one.member.seed): one for one in students if one.member.arm == "control"}
+    pairs = [(one, controls.get((one.member.vertical, one.member.seed))) for one in students]
+    tried = [
+        place
+        for place, (one, twin) in enumerate(pairs)
+        if one.member.arm == "distilled" and one.valid is not None and twin is not None and twin.valid is not None
+    ]
+    harm = harmed([_trial(*pairs[place], course.impressions) for place in tried])
+    left = {place for place, probability in zip(tried, harm, strict=True) if probability > fallback.level}
+    return [
+        twin._replace(member=one.member, fell_back=True) if place in left else one
+        for place, (one, twin) in enumerate(pairs)
+    ]
+
+
+def _trial(student: Student, control: Student, impressions: Impressions) -> Trial:
+    """On validation rows, all tasks together."""
+    rows = impressions.select(VALID, student.member.vertical)
+    label, weight = impressions.label[rows], impressions.worth(rows)[:, None] * impressions.valid[rows]
+    costs = [cross_entropy(one.valid, label, weight).sum(-1) for one in (student, control)]
+    base = sum(base_entropy(*columns) for columns in zip(label.T, weight.T, strict=True))
+    cluster = rows if impressions.user is None else np.asarray(impressions.user[rows])
+    return trial(*costs, cluster, float(base))
 
 
 def _entropies(cross_entropy: np.ndarray, base: float) -> list[float]:

@@ -20,6 +20,7 @@ from distill.learner import accelerator
 from distill.recipe import Recipe
 from distill.store import Store
 from distill.training import halves, train_whole
+from distill.transfer import course_of
 
 WORTHWHILE = 4_000_000
 """Rows, times passes, from which a second process is worth the seconds that it takes to start."""
@@ -154,13 +155,11 @@ def _work(connection: Connection, job: Job, parent: int) -> None:
 
 
 def _course(job: Job, tell: Callable[[int], None]) -> Course:
-    students, store = job.recipe.students, Store(job.recipe.store)
+    store = Store(job.recipe.store)
     impressions = load(job.recipe.data, store.data)
     knowledge = store.knowledge.find(job.knowledge)
     assert knowledge is not None, "students train after their teacher"
-    return Course(
-        students, impressions, impressions.view(students.features, "vertical"), knowledge, tell, job.recipe.trainer
-    )
+    return course_of(job.recipe, impressions, knowledge, store, tell)
 
 
 def _cohorts(connection: Connection) -> Iterable[Cohort]:
