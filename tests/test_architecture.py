@@ -27,14 +27,12 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
-        *("representing", "transfer"),
+        *("representing", "transfer", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench"),
+        *("testing", "workers", "bench", "export"),
     },
-    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking", "serving"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench", "export"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""
