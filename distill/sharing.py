@@ -9,11 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from distill.data.impressions import View
-<<<<<<< HEAD
 from distill.data.matching import matched
-=======
 from distill.errors import Fault, RecipeError
->>>>>>> h_tt
 from distill.layers import FieldEmbedding
 from distill.ranker import Ranker
 from distill.types import FeatureSchema

@@ -13,13 +13,8 @@ from distill.recipe.sections import Students
 from tests.distill.conftest import Taught
 
 
-<<<<<<< HEAD
-def member(vertical: str, rows: int, arm: str, tables: str = "adam") -> Member:
-    return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, "", vertical + arm, "group")
-=======
 def member(vertical: str, rows: int, arm: str, tables: str = "adam", inputs: str = "") -> Member:
     return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, inputs, vertical + arm, "group")
->>>>>>> h_tt
 
 
 def twins(rows: list[int], tables: str = "adam") -> list[Member]:
