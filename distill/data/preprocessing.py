@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from pydantic import model_validator
 from torch import Tensor
 
 from distill.data import columns, roles
@@ -41,6 +42,15 @@ class Preprocessing(Settings):
     """What numbers were fitted to."""
     columns: dict[str, str]
     """Column -> what it held, in the words of `given.conformed`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Preprocessing":
+        needed = {Numeric: {"steps", "fill"}, Bucketised: {"boundaries"}}
+        for name in self.features:
+            feature = self.data.features.get(name)
+            if not needed.get(type(feature), set()) <= self.constants.get(name, {}).keys():
+                raise ValueError(f"constants: what {name} was fitted to is missing")
+        return self
 
 
 def fitted(

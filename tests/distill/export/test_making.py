@@ -96,7 +96,6 @@ def test_a_student_that_says_something_else_is_not_exported(ran, tmp_path, monke
 
 
 def test_a_preprocessing_that_reads_otherwise_is_not_exported(ran, tmp_path, monkeypatch):
-    monkeypatch.setattr(proving, "EXACT", True, raising=False)
     before = Export.__init__
 
     def swapped(self, *arguments):
