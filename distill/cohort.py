@@ -80,6 +80,11 @@ class Cohort:
         self.folder = folder / fingerprint([member.fingerprint for member in members])
 
     @property
+    def stack(self) -> str:
+        """What its members have in common."""
+        return self.members[0].stack
+
+    @property
     def trained(self) -> bool:
         """Whether its passes are there."""
         return (self.folder / "trained").exists()
@@ -173,7 +178,7 @@ def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learne
     head = students.distill.logit.head
     distillation = Distillation(SOURCE, weight, temperature, head)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
-    fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place]), seeds))  # noqa: E731
+    fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place], settings[place]), seeds))  # noqa: E731
     width = _width(course, members[0])
     tasks = len(course.impressions.tasks)
     apart = [derived_seed(seed, "auxiliary") for seed in seeds]

@@ -35,6 +35,7 @@ class Member(NamedTuple):
         tables: how its tables are stepped, the same for a whole fleet.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
+        stack: hash of what all members of a stack have in common; members of several recipes may.
     """
 
     vertical: str
@@ -48,6 +49,7 @@ class Member(NamedTuple):
     tables: Tables
     fingerprint: str
     group: str
+    stack: str = ""
 
     @property
     def name(self) -> str:
@@ -66,13 +68,32 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
         seed: the recipe's.
     """
     rows = {vertical: len(impressions.select(TRAIN, vertical)) for vertical in impressions.verticals}
+    stack = stack_of(students, impressions, view, knowledge)
     return [
-        _member(students, impressions, view, knowledge, seed, vertical, number, arm)
+        _member(students, impressions, view, knowledge, seed, vertical, number, arm)._replace(stack=stack)
         for vertical in impressions.verticals
         if rows[vertical] >= students.min_rows
         for number in range(students.seeds)
         for arm in ("distilled", "control")
     ]
+
+
+def stack_of(students: Students, impressions: Impressions, view: View, knowledge: str) -> str:
+    """What members of one stack have in common: whatever is not a number of each member of its own.
+
+    Args:
+        students: their section of the recipe.
+        impressions: the rows.
+        view: what the students see.
+        knowledge: fingerprint of the teacher's table.
+    """
+    own = {
+        **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
+        "train": set(students.train.rates),
+        "distill": {"logit": {"weight", "temperature"}},
+    }
+    shared = students.model_dump(mode="json", by_alias=True, exclude=own)
+    return fingerprint(students.model.shape, shared, view.fingerprint, impressions.fingerprint, knowledge)
 
 
 def size_class(rows: int) -> int:
@@ -81,7 +102,7 @@ def size_class(rows: int) -> int:
 
 
 def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
-    """Who trains together: members of one size class whose tables are stepped alike, the longest training first.
+    """Who trains together: members of one size class with what a stack has in common, the longest training first.
 
     A pure function of the members; the twins of a vertical stay together.
 
@@ -90,8 +111,8 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
         step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
             besides, few enough for the processor's cache.
     """
-    alike = lambda one: (-size_class(one.rows), one.tables)  # noqa: E731
-    ordered = sorted(members, key=lambda one: (*alike(one), -one.rows, one.vertical, one.seed, one.arm))
+    alike = lambda one: (-size_class(one.rows), one.tables, one.stack)  # noqa: E731
+    ordered = sorted(members, key=lambda one: (*alike(one), *_place(one)))
     found = []
     for _, group in groupby(ordered, key=alike):
         left = list(group)
@@ -100,6 +121,11 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
             found.append(left[:most])
             left = left[most:]
     return found
+
+
+def _place(member: Member) -> tuple[int, str, int, str, str]:
+    """Where a member stands in its stack: beside its twin, and beside itself with other settings."""
+    return -member.rows, member.vertical, member.seed, member.arm, member.fingerprint
 
 
 def _member(
@@ -138,6 +164,7 @@ def _member(
 def _settings(students: Students, arm: Arm) -> dict[str, float]:
     train, logit = students.train, students.distill.logit
     return {
+        **students.model.rates,
         **train.rates,
         "logit_weight": logit.weight if arm == "distilled" else 0.0,
         "temperature": logit.temperature if arm == "distilled" else 1.0,

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from distill.cohort import Cohort, Course
+from distill.cohort import Course
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
@@ -23,8 +23,8 @@ from distill.recording import record_key, records, started
 from distill.scoring import Lesson, audited, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, open_tracker
-from distill.training import Student, train_in_turn, train_students, wanting
-from distill.workers import Job, train_apart, workers_for
+from distill.training import Student, train_students, wanting
+from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
 
@@ -121,17 +121,11 @@ def _study(
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
         course = Course(recipe.students, impressions, view, knowledge, bar.advance, recipe.trainer)
-        train = partial(_train, Job(recipe, knowledge.manifest.fingerprint))
-        return train_students(members, course, store.cohorts, store.stopping, train)
-
-
-def _train(job: Job, cohorts: Sequence[Cohort], course: Course) -> None:
-    """In this process, or in several where that is worth their start."""
-    workers = workers_for(job.recipe, cohorts)
-    if workers > 1:
-        train_apart(cohorts, job, workers, course.tell)
-    else:
-        train_in_turn(cohorts, course)
+        job = Job(recipe, knowledge.manifest.fingerprint)
+        stack = members[0].stack
+        return train_students(
+            members, {stack: course}, store.cohorts, store.stopping, partial(train_here, {stack: job})
+        )
 
 
 def _judge(
