@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +28,11 @@ from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
 from distill.recipe.sections import Students, Trainer
 from distill.recorder import Recorder
-from distill.sampling import Shuffled
+from distill.sampling import FILL, Shuffled
 from distill.stopping import Validation
+
+PROBED = 12
+"""Steps of a probe: enough to tell a minute from an hour."""
 
 CHECKPOINT = 30.0
 """Seconds between two checkpoints of a cohort: what a killed worker loses at most."""
@@ -40,7 +45,7 @@ class Course(NamedTuple):
         students: their section of the recipe.
         impressions: the rows.
         view: their features.
-        knowledge: what the teacher said.
+        knowledge: what the teacher said; None where training is only timed.
         tell: called with the rows of each step.
         trainer: on what.
     """
@@ -48,7 +53,7 @@ class Course(NamedTuple):
     students: Students
     impressions: Impressions
     view: View
-    knowledge: Knowledge
+    knowledge: Knowledge | None
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
 
@@ -65,6 +70,20 @@ class Trained(NamedTuple):
     validations: list[Validation]
     curves: list[list[float]]
     failed: dict[int, str]
+
+
+class Measured(NamedTuple):
+    """How fast members were trained.
+
+    Attributes:
+        shape: fingerprint of what they are.
+        rows: rows of all their steps together.
+        seconds: in which these were taken.
+    """
+
+    shape: str
+    rows: int
+    seconds: float
 
 
 class Cohort:
@@ -99,9 +118,10 @@ class Cohort:
         checkpoints = Checkpoints(self.folder / "checkpoints")
         with whole_folder(self.folder / "trained") as draft:
             recorder = Recorder(course.students.train.epochs, self.members, course.impressions, course.view)
-            _train(self.members, course, recorder, checkpoints)
+            pace = _train(self.members, course, recorder, checkpoints)
             recorder.save(draft)
             write_json(draft / "members.json", [member._asdict() for member in self.members])
+            write_json(draft / "pace.json", pace._asdict())
         checkpoints.clear()
 
     def result(self) -> Trained:
@@ -152,7 +172,33 @@ def find(folder: Path) -> list[Cohort]:
     return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
 
 
-def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
+def paces(folder: Path) -> list[Measured]:
+    """How fast the cohorts below a folder were trained, as far as they say so."""
+    return [Measured(**read_json(path)) for path in sorted(folder.glob("*/trained/pace.json"))]
+
+
+def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Measured:
+    """How fast members train: some of their first steps, without a teacher, which are then forgotten.
+
+    Args:
+        members: those of a cohort.
+        course: what they are trained with; its knowledge may be None.
+        count: steps; the first of them is not timed.
+    """
+    settings, seeds = course.students.train, [member.random_seed for member in members]
+    rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
+    steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
+    learner = _learner(members, course, steps.steps)
+    learner.objective = Objective()
+    clock: list[float] = []
+    few = list(islice(steps, count))
+    told = Advance(lambda _: clock.append(monotonic()))
+    train(learner, Feed(course.view, few, seeds), [told], course.trainer.device, settings.precision)
+    timed = sum(int((rows != FILL).sum()) for rows in few[1:])
+    return Measured(fingerprint(course.students.model.shape), timed, clock[-1] - clock[0])
+
+
+def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> Measured:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
     rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
@@ -165,9 +211,12 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    start = monotonic()
     train(learner, feed, callbacks, course.trainer.device, settings.precision)
+    seconds, seen = monotonic() - start, steps.seen(int(steps.steps[0])) - steps.seen(first)
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
+    return Measured(fingerprint(course.students.model.shape), seen, seconds)
 
 
 def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:

@@ -1,16 +1,39 @@
 """Judging: what every student says of its test rows, beside what happened and what the teacher had said."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from distill.data.impressions import TEST, Impressions
+from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
 from distill.report import Entry, Outcomes, Results, leaderboard
+from distill.store import Store
 from distill.training import Student
+
+
+def judged(
+    recipe: Recipe,
+    key: str,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    students: Sequence[Student],
+    store: Store,
+) -> dict:
+    """The leaderboard, from the store if it is there; the arguments are those of `judge`."""
+    path = table_path(store, key, knowledge)
+    if not path.exists():
+        write_json(path, judge(recipe, key, impressions, knowledge, students))
+    return read_json(path)
+
+
+def table_path(store: Store, key: str, knowledge: Knowledge) -> Path:
+    """Where a leaderboard is kept."""
+    return store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
 
 
 def judge(

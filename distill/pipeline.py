@@ -11,7 +11,7 @@ from distill.data.impressions import TRAIN, Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
-from distill.judging import judge
+from distill.judging import judged
 from distill.knowledge import Knowledge, import_table
 from distill.learner import accelerator
 from distill.member import roster
@@ -52,17 +52,17 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     accelerator(recipe.trainer.device)
     store = Store(recipe.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
-        impressions = _read(recipe, store, progress)
+        impressions = read(recipe, store, progress)
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
-            key = fingerprint(_identity(recipe), impressions.fingerprint)
+            key = fingerprint(identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
                 tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
-            knowledge = _teach(recipe, impressions, store, progress)
+            knowledge = teach(recipe, impressions, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             table = _publish(recipe, table, students, tracker, progress)
         table["seconds"] = progress.seconds
-        write_json(store.latest / f"{fingerprint(_identity(recipe))}.json", table)
+        write_json(store.latest / f"{fingerprint(identity(recipe))}.json", table)
     return table
 
 
@@ -73,7 +73,7 @@ def compare(recipe: Recipe) -> Table:
         RecipeError: it has not, or its settings have changed since. Its data are not read again.
     """
     store = Store(recipe.store)
-    path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+    path = store.latest / f"{fingerprint(identity(recipe))}.json"
     if not path.exists():
         raise RecipeError(
             Fault(recipe.name, f"has not been run with these settings in {store.root}.", "Run it first: distill run.")
@@ -81,12 +81,13 @@ def compare(recipe: Recipe) -> Table:
     return read_json(path)
 
 
-def _identity(recipe: Recipe) -> Table:
+def identity(recipe: Recipe) -> Table:
     """What decides how a recipe turns out: not where its data lie, nor where its results go."""
     return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE)
 
 
-def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
+def read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
+    """The stage `data`."""
     with progress.stage("data") as bar:
         impressions = load(recipe.data, store.data)
         bar.advance(impressions.rows, f"{len(impressions.verticals)} verticals")
@@ -95,7 +96,8 @@ def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
     return impressions
 
 
-def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
+def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
+    """The stage `teacher`: what it says of every row."""
     teacher = recipe.teacher
     if isinstance(teacher, OutsideTeacher):
         with progress.stage("teacher"):
@@ -137,11 +139,8 @@ def _judge(
     store: Store,
     progress: Progress,
 ) -> Table:
-    path = store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
-    if not path.exists():
-        with progress.stage("evidence"):
-            write_json(path, judge(recipe, key, impressions, knowledge, students))
-    return read_json(path)
+    with progress.stage("evidence"):
+        return judged(recipe, key, impressions, knowledge, students, store)
 
 
 def _publish(

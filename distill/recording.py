@@ -45,7 +45,7 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield _child(key, student, rows[student.member.name])
+        yield child(key, student, rows[student.member.name])
 
 
 def started(recipe: Recipe, key: str) -> RunRecord:
@@ -85,8 +85,14 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
-    """One run a student; with several tasks their names stand before those of the metrics."""
+def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
+    """One run a student; with several tasks their names stand before those of the metrics.
+
+    Args:
+        parent: key of the recipe's or the sweep's record.
+        student: which one.
+        rows: those of the leaderboard that are about it, one a task.
+    """
     member, first = student.member, rows[0]
     several = len(rows) > 1
     metrics = {f"{row['task']}/{name}" if several else name: row[name] for row in rows for name in SHOWN}

@@ -26,7 +26,7 @@ FLOORS = [
         *("objective", "heads", "fleet", "optimizer", "evidence"),
     },
     {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench"},
+    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench", "sweep"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""

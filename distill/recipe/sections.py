@@ -12,7 +12,6 @@ from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.types import FeatureSchema, Settings
 
-
 MODEL_RATES = ("dropout",)
 """Keys of a ranker's `Config` that change no shape."""
 
@@ -32,7 +31,7 @@ class Model(BaseModel):
 
     @property
     def rates(self) -> dict[str, float]:
-        """What of its settings may differ between members of one stack: dropout, since its layer keeps it in a buffer."""
+        """What of its settings may differ between members of one stack: its layer keeps it in a buffer."""
         return {name: float(value) for name, value in self.config if name in MODEL_RATES}
 
     @property

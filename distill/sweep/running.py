@@ -1,0 +1,137 @@
+"""Running a sweep: teachers that points share, students as one pool, a leaderboard a point, one table for all."""
+
+from pathlib import Path
+
+import torch
+
+from distill.errors import Fault, RecipeError
+from distill.files import read_json, write_json
+from distill.fingerprint import fingerprint
+from distill.judging import judged
+from distill.learner import accelerator
+from distill.pipeline import experiment, identity
+from distill.progress import Progress
+from distill.store import Store
+from distill.sweep import recording
+from distill.sweep.choosing import choices, chosen
+from distill.sweep.points import Sweep
+from distill.sweep.pool import Engine, Pool, Taught, taught
+from distill.sweep.table import Outcome, Table, table
+from distill.tracking import Tracker, Untracked, open_tracker
+from distill.training import Student
+from distill.workers import train_here
+
+OF_TEACHER = ("ne_teacher", "gap_closed", "gap_closed_low", "gap_closed_high", "gap_closed_macro", "gap_closed_median")
+"""What a leaderboard says of the teacher, which means nothing where its students have different ones."""
+
+
+def run(sweep: Sweep, progress: Progress, engine: Engine = train_here) -> Table:
+    """Everything of a sweep that is not there yet.
+
+    Args:
+        sweep: what to run.
+        progress: told of every stage.
+        engine: trains the cohorts that are wanting.
+
+    Returns:
+        Its table.
+
+    Raises:
+        DistillError: the data, the knowledge, the store or the machine are not what a recipe says.
+    """
+    torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
+    base = sweep.base
+    accelerator(base.trainer.device)
+    store = Store(base.store)
+    with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
+        with open_tracker(base.tracking.uri, experiment(base), base.store) as tracker:
+            points = taught(sweep, store, progress)
+            key = key_of(sweep, points)
+            if key not in tracker.run_ids():
+                tracker.record(recording.begun(sweep, key))
+            students = _study(points, store, progress, engine)
+            found = _judge(sweep, key, points, students, store, progress)
+            found = _publish(sweep, found, students, tracker, progress)
+        found["seconds"] = progress.seconds
+        write_json(_latest(sweep, store), found)
+    return found
+
+
+def compare(sweep: Sweep) -> Table:
+    """The table of a sweep that has been run.
+
+    Raises:
+        RecipeError: it has not, or it has changed since. Its data are not read again.
+    """
+    store = Store(sweep.base.store)
+    path = _latest(sweep, store)
+    if not path.exists():
+        what = f"has not been run with these settings in {store.root}."
+        raise RecipeError(Fault(sweep.name, what, "Run it first: distill sweep."))
+    return read_json(path)
+
+
+def key_of(sweep: Sweep, points: list[Taught]) -> str:
+    """Under which key a sweep is recorded: that of its name and of where it starts, so that it may grow."""
+    return fingerprint("sweep", sweep.name, sweep.base.name, points[0].impressions.fingerprint)
+
+
+def _latest(sweep: Sweep, store: Store) -> Path:
+    said = [[identity(recipe) for recipe in point.recipes] for point in sweep.points]
+    patterns = [[pattern for pattern, _ in point.verticals] for point in sweep.points]
+    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns)}.json"
+
+
+def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine) -> list[list[Student]]:
+    advance = lambda rows: bar.advance(rows)  # noqa: E731
+    pool = Pool(points, advance)
+    cohorts = pool.wanting(store)
+    progress.note(f"{len(points)} points, {len({one.fingerprint for one in pool.everyone})} students of both arms")
+    with progress.stage("students", pool.rows(cohorts)) as bar:
+        return pool.train(store, engine)
+
+
+def _judge(
+    sweep: Sweep,
+    key: str,
+    points: list[Taught],
+    students: list[list[Student]],
+    store: Store,
+    progress: Progress,
+) -> Table:
+    with progress.stage("evidence"):
+        outcomes = [
+            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
+            for one, own in zip(points, students, strict=True)
+        ]
+        best = choices(students)
+        return table(sweep.name, key, outcomes, best, _chosen(sweep, key, points, chosen(students, best), store))
+
+
+def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student], store: Store) -> Table:
+    """The leaderboard of the best students against the best controls."""
+    first = points[0]
+    key = fingerprint(key, [student.member.fingerprint for student in students])
+    found = judged(sweep.base, key, first.impressions, first.knowledge, students, store)
+    if len({one.knowledge.manifest.fingerprint for one in points}) > 1:
+        for row in (found["summary"], *found["students"]):
+            row.update({name: None for name in OF_TEACHER if name in row})
+    return found
+
+
+def _publish(
+    sweep: Sweep, found: Table, students: list[list[Student]], tracker: Tracker | Untracked, progress: Progress
+) -> Table:
+    with progress.stage("tracking"):
+        keys = {}
+        for record, places in recording.records(sweep, found, students):
+            tracker.record(record)
+            keys |= dict.fromkeys(places, record.key)
+        delivery = tracker.close()
+        ids = tracker.run_ids()
+    if delivery.waiting:
+        progress.note(
+            f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them."
+        )
+    rows = [row | {"run_id": ids.get(keys[row["point"], row["member"]])} for row in found["students"]]
+    return found | {"students": rows}
