@@ -13,8 +13,13 @@ SHOWN = 20
 
 Sweep = Annotated[Path, typer.Argument(metavar="SWEEP", help="A YAML file with base, and what varies.")]
 
-POINT = ("point", "ne_valid", "ne_teacher", "ne_control", "ne_student", "ne_gain", "ne_gain_low", "ne_gain_high")
-COUNTS = ("gap_closed", "helped", "hurt", "unchanged", "undecided", "failed")
+POINT = {
+    **{"ne_valid": "valid", "ne_teacher": "teacher", "ne_control": "control", "ne_student": "student"},
+    **{"ne_gain": "gain", "ne_gain_low": "low", "ne_gain_high": "high", "gap_closed": "gap"},
+    **{name: name for name in ("helped", "hurt", "unchanged", "undecided", "failed")},
+}
+"""What a terminal shows of a point, under a shorter name."""
+
 BEST = ("vertical", "seed", "point", "point_control", "ne_control", "ne", "ne_gain", "verdict")
 
 
@@ -39,7 +44,10 @@ def shown(table: dict[str, Any]) -> Any:
 
     best, summary = table["best"], table["summary"]
     brief = {
-        "points": [{name: point[name] for name in (*POINT, *COUNTS)} for point in table["points"]],
+        "points": [
+            {"point": point["point"], **{short: point[name] for name, short in POINT.items()}}
+            for point in table["points"]
+        ],
         f"best by validation ({min(SHOWN, len(best))} of {len(best)})": [
             {name: line[name] for name in BEST} for line in best[:SHOWN]
         ],

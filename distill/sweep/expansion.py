@@ -60,8 +60,8 @@ def _grid(tree: Node, report: Report) -> list[Changes]:
     for key, value in values.items():
         if not isinstance(value.value, list) or not value.value:
             report.add(value.place, f"grid.{key}", "expected a list of values.", "Write [1, 2].")
-    lists = [node.value if isinstance(node.value, list) else [] for node in values.values()]
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*lists)]
+    lists = {key: value.value for key, value in values.items() if isinstance(value.value, list) and value.value}
+    return [dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]
 
 
 def _listed(tree: Node, report: Report) -> list[Changes]:
@@ -72,7 +72,7 @@ def _listed(tree: Node, report: Report) -> list[Changes]:
         report.add(node.place, "list", "expected a list of maps, one a point.", "Write [{students.seeds: 2}].")
         return [{}]
     entries = [(f"list.{place}", entry) for place, entry in enumerate(node.value)]
-    return [keyed(entry, path, report) for path, entry in entries if is_map(entry, path, report)]
+    return [keyed(entry, path, report) for path, entry in entries if is_map(entry, path, report)] or [{}]
 
 
 def _drawn(tree: Node, report: Report) -> list[Changes]:

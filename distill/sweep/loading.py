@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill.errors import RecipeError, suggestion
+from distill.errors import Fault, RecipeError, suggestion
 from distill.recipe import Recipe
 from distill.recipe.combining import FIRST_OVERRIDE, combine, merge, nest
 from distill.recipe.loading import finished
@@ -105,5 +105,11 @@ def _recipe(base: Node, changes: Changes, report: Report) -> Recipe | None:
     try:
         return finished(merge(copy.deepcopy(base), given, Recipe), own)
     except RecipeError:
-        report.found += [fault for fault in own.found if fault not in report.found]
+        told = {_said(fault) for _, fault in report.found}
+        report.found += [(place, fault) for place, fault in own.found if _said(fault) not in told]
         return None
+
+
+def _said(fault: Fault) -> tuple[str, str]:
+    """What a fault says of which key, wherever it stands."""
+    return fault.where.rpartition(": ")[2], fault.what

@@ -46,10 +46,10 @@ verticals: {"vertical_1": {students.train.beta1: 0.5}}
 """
 
 
-def loaded(folder: Path, text: str = SWEEP) -> Sweep:
+def loaded(folder: Path, text: str = SWEEP, name: str = "sweep") -> Sweep:
     (folder / "tiny.yaml").write_text(RECIPE)
-    (folder / "sweep.yaml").write_text(text)
-    return load(folder / "sweep.yaml", places(folder))
+    (folder / f"{name}.yaml").write_text(text)
+    return load(folder / f"{name}.yaml", places(folder))
 
 
 def places(folder: Path) -> list[str]:
@@ -120,7 +120,7 @@ def test_every_student_is_what_its_recipe_gives_alone(folder: Path, sweep: Sweep
 def test_each_point_has_the_leaderboard_of_its_recipe(folder: Path, table: dict) -> None:
     """`distill run` with the same changes finds every student and every figure."""
     text = "base: tiny.yaml\ngrid: {students.distill.logit.weight: [0.5]}"
-    whole = run(loaded(folder, text), Progress())
+    whole = run(loaded(folder, text, "other"), Progress())
     recipe = load_recipe(folder / "tiny.yaml", [*places(folder), "students.distill.logit.weight=0.5"])
     one = pipeline.run(recipe, Progress())
     assert whole["points"][0]["fingerprint"] == one["fingerprint"]
