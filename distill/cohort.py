@@ -186,7 +186,7 @@ def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Mea
         count: steps; the first of them is not timed.
     """
     settings, seeds = course.students.train, [member.random_seed for member in members]
-    rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
+    rows = _rows(members, course)
     steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
     learner = _learner(members, course, steps.steps)
     learner.objective = Objective()
@@ -201,14 +201,14 @@ def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Mea
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> Measured:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
-    rows = [course.impressions.select(TRAIN, member.vertical) for member in members]
+    rows = _rows(members, course)
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
     learner = _learner(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
-    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first)
+    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     start = monotonic()
@@ -217,6 +217,10 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
     return Measured(fingerprint(course.students.model.shape), seen, seconds)
+
+
+def _rows(members: Sequence[Member], course: Course) -> list[np.ndarray]:
+    return [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
 
 
 def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
@@ -246,6 +250,6 @@ def _width(course: Course, member: Member) -> int:
 def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:
     ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
     ranker.load_state_dict(state)
-    rows = course.impressions.select(TEST, member.vertical)
-    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows)]
+    rows, correction = course.impressions.select(TEST, member.vertical), course.impressions.correction("students")
+    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))

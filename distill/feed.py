@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
 from distill.sampling import FILL, hidden
-from distill.types import UNSEEN, Batch, Features, Prediction
+from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
 """A ranker in evaluation mode, or one member of a fleet."""
@@ -20,22 +20,34 @@ CHUNK = 8192
 
 
 @torch.no_grad()
-def predictions(predict: Predict, view: View, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Prediction]]:
-    """What a ranker says of `rows`, in chunks with their row numbers."""
+def predictions(
+    predict: Predict, view: View, rows: np.ndarray, correction: float = 0.0
+) -> Iterator[tuple[np.ndarray, Prediction]]:
+    """What a ranker says of `rows`, in chunks with their row numbers.
+
+    Args:
+        predict: the ranker.
+        view: what it sees.
+        rows: row numbers.
+        correction: added to its log-odds, where it has learnt from a share of the negatives only.
+    """
     for first in range(0, len(rows), CHUNK):
         chunk = rows[first : first + CHUNK]
         said = predict(view.take(torch.from_numpy(chunk)).features)
-        yield chunk, Prediction(*(tensor.cpu() for tensor in said))
+        yield chunk, Prediction(said.logit.cpu() + correction, said.representation.cpu())
 
 
 @torch.no_grad()
-def logits(predict: Predict, view: View, rows: Sequence[np.ndarray]) -> list[Float[Tensor, "rows tasks"]]:
+def logits(
+    predict: Predict, view: View, rows: Sequence[np.ndarray], correction: float = 0.0
+) -> list[Float[Tensor, "rows tasks"]]:
     """What the members of a stack say, each of rows of its own.
 
     Args:
         predict: the stack, in evaluation mode.
         view: the features.
         rows: of each member.
+        correction: as for `predictions`.
     """
     table = np.full((len(rows), max(map(len, rows))), FILL)
     for own, numbers in zip(table, rows, strict=True):
@@ -44,7 +56,7 @@ def logits(predict: Predict, view: View, rows: Sequence[np.ndarray]) -> list[Flo
     steps = torch.from_numpy(table).split(size, 1) if table.size else ()
     said = [torch.zeros(len(rows), 0, len(view.settings.tasks))]
     said += [predict(view.take(step).features).logit.cpu() for step in steps]
-    return [own[: len(numbers)] for own, numbers in zip(torch.cat(said, 1), rows, strict=True)]
+    return [own[: len(numbers)] for own, numbers in zip(torch.cat(said, 1) + correction, rows, strict=True)]
 
 
 class Feed:
@@ -56,6 +68,7 @@ class Feed:
         seeds: each member's seed, from which ids are hidden at the rates that the recipe gives.
         knowledge: what there is to learn from, by name of the source.
         first: number of the first step that `steps` yields.
+        heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
     """
 
     def __init__(
@@ -65,9 +78,10 @@ class Feed:
         seeds: Sequence[int],
         knowledge: Mapping[str, Knowledge] | None = None,
         first: int = 0,
+        heard: float = 0.0,
     ) -> None:
         self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
-        self.knowledge = knowledge or {}
+        self.knowledge, self.heard = knowledge or {}, heard
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers each step's rows at once."""
@@ -75,14 +89,16 @@ class Feed:
             batch = self.view.take(rows)
             if self.view.hide.any():
                 batch = self._hide(batch, step)
-            yield batch._replace(
-                knowledge={name: table.take(rows, representation=False) for name, table in self.knowledge.items()}
-            )
+            yield batch._replace(knowledge={name: self._hear(table, rows) for name, table in self.knowledge.items()})
 
     def __len__(self) -> int:
         """Number of steps."""
         assert isinstance(self.steps, Sized)
         return len(self.steps)
+
+    def _hear(self, table: Knowledge, rows: Int[Tensor, "members rows"]) -> Signal:
+        said, covered = table.take(rows, representation=False)
+        return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
     def _hide(self, batch: Batch, step: int) -> Batch:
         ids = batch.features.categorical

@@ -66,7 +66,7 @@ def _outcomes(impressions: Impressions, knowledge: Knowledge, vertical: str) -> 
     return Outcomes(
         label=impressions.label[rows],
         valid=impressions.valid[rows],
-        weight=impressions.weight[rows],
+        weight=impressions.worth(rows),
         cluster=rows if impressions.user is None else np.asarray(impressions.user[rows]),
         teacher=prediction.logit.numpy(),
         covered=covered.numpy(),

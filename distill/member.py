@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from distill.data.impressions import TRAIN, Impressions, View
+from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.optimizer import Tables
 from distill.recipe.sections import Students
@@ -67,15 +67,17 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
         knowledge: fingerprint of the teacher's table.
         seed: the recipe's.
     """
-    rows = {vertical: len(impressions.select(TRAIN, vertical)) for vertical in impressions.verticals}
-    stack = stack_of(students, impressions, view, knowledge)
-    return [
-        _member(students, impressions, view, knowledge, seed, vertical, number, arm)._replace(stack=stack)
-        for vertical in impressions.verticals
-        if rows[vertical] >= students.min_rows
-        for number in range(students.seeds)
-        for arm in ("distilled", "control")
-    ]
+    stack, found = stack_of(students, impressions, view, knowledge), []
+    for vertical in impressions.verticals:
+        drawn = [derived_seed(seed, "student", vertical, number) for number in range(students.seeds)]
+        rows = [len(impressions.training_rows(vertical, "students", one)) for one in drawn]
+        if min(rows) >= students.min_rows:
+            found += [
+                _member(students, impressions, view, knowledge, vertical, number, drawn[number], rows[number], arm)
+                for number in range(students.seeds)
+                for arm in ("distilled", "control")
+            ]
+    return [member._replace(stack=stack) for member in found]
 
 
 def stack_of(students: Students, impressions: Impressions, view: View, knowledge: str) -> str:
@@ -133,18 +135,17 @@ def _member(
     impressions: Impressions,
     view: View,
     knowledge: str,
-    seed: int,
     vertical: str,
     number: int,
+    random_seed: int,
+    rows: int,
     arm: Arm,
 ) -> Member:
-    rows = len(impressions.select(TRAIN, vertical))
-    random_seed = derived_seed(seed, "student", vertical, number)
     settings = _settings(students, arm)
     batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
-    common.append(tables)
+    common += [tables, *_thinned(impressions)]
     lesson = [knowledge, students.distill.logit.head] if arm == "distilled" else []
     return Member(
         vertical=vertical,
@@ -159,6 +160,12 @@ def _member(
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, lesson, size_class(rows)),
     )
+
+
+def _thinned(impressions: Impressions) -> list[float]:
+    """What decides which negatives students learn from, and how they are corrected and judged."""
+    share, source = impressions.share("students"), impressions.settings.negatives.source
+    return [] if share == source == 1 else [share, source]
 
 
 def _settings(students: Students, arm: Arm) -> dict[str, float]:

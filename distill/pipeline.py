@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from distill.cohort import Course
-from distill.data.impressions import TRAIN, Impressions, load
+from distill.data.impressions import Impressions, load
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -103,11 +103,11 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
         with progress.stage("teacher"):
             return import_table(teacher.knowledge, impressions, store.knowledge)
     copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
-    with progress.stage("teacher", copies * teacher.train.epochs * len(impressions.select(TRAIN))) as bar:
-        view = impressions.view(teacher.features, "all")
-        knowledge = knowledge_of(
-            Lesson(teacher, impressions, view, recipe.seed, bar.advance, recipe.trainer), store.knowledge
-        )
+    lesson = Lesson(
+        teacher, impressions, impressions.view(teacher.features, "all"), recipe.seed, lambda _: None, recipe.trainer
+    )
+    with progress.stage("teacher", copies * teacher.train.epochs * len(lesson.learnt_rows)) as bar:
+        knowledge = knowledge_of(lesson._replace(tell=bar.advance), store.knowledge)
     for sentence in audited(knowledge):
         progress.note(sentence)
     return knowledge

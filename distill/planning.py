@@ -57,13 +57,14 @@ def teacher_stage(recipe: Recipe, impressions: Impressions, store: KnowledgeStor
         said = {"knowledge": str(recipe.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
         return {"stage": "teacher", "cached": True, **said}, manifest.fingerprint
     view = impressions.view(recipe.teacher.features, "all")
-    manifest = manifest_of(Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None))
+    lesson = Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None)
+    manifest = manifest_of(lesson)
     stage = {
         "stage": "teacher",
         "cached": store.find(manifest.fingerprint) is not None,
         "class": manifest.teacher,
         "kind": manifest.kind,
-        "steps": -(-len(impressions.select(TRAIN)) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
+        "steps": -(-len(lesson.learnt_rows) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
         "bytes": manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1),
     }
     return stage, manifest.fingerprint

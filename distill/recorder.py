@@ -43,7 +43,8 @@ class Recorder:
         sound = [one for one in passes if self._weigh(one, fleet)]
         places = [one.member for one in sound]
         if places:
-            said = logits(fleet.some(places), self.view, [self.rows[place] for place in places])
+            rows, correction = [self.rows[place] for place in places], self.impressions.correction("students")
+            said = logits(fleet.some(places), self.view, rows, correction)
             for one, logit in zip(sound, said, strict=True):
                 self.cross_entropy[one.member][one.number - 1] = self._cost(logit, self.rows[one.member])
                 self.curves[one.member].append(one.loss)
@@ -88,4 +89,4 @@ class Recorder:
     def _truth(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
         known = self.impressions
-        return known.label[rows], known.weight[rows, None] * known.valid[rows]
+        return known.label[rows], known.worth(rows)[:, None] * known.valid[rows]

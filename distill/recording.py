@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from distill.data.negatives import shares
 from distill.fingerprint import fingerprint
 from distill.member import Member
 from distill.recipe import Recipe, show
@@ -45,7 +46,7 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield child(key, student, rows[student.member.name])
+        yield child(key, student, rows[student.member.name], shares(recipe.data.negatives)["students"])
 
 
 def started(recipe: Recipe, key: str) -> RunRecord:
@@ -85,13 +86,16 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
+def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], negatives: float) -> RunRecord:
     """One run a student; with several tasks their names stand before those of the metrics.
+
+    Whoever serves its weights adds log `negatives` to its log-odds, as is done with everything that is shown.
 
     Args:
         parent: key of the recipe's or the sweep's record.
         student: which one.
         rows: those of the leaderboard that are about it, one a task.
+        negatives: share of the rows without a click that it learned from.
     """
     member, first = student.member, rows[0]
     several = len(rows) > 1
@@ -114,7 +118,7 @@ def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> R
         parent=parent,
         name=member.name,
         tags=tags,
-        params={**member.settings, "passes": student.taken, "rows_train": member.rows},
+        params={**member.settings, "passes": student.taken, "rows_train": member.rows, "negatives": negatives},
         metrics=metrics,
         curves={
             "train/loss": list(enumerate(student.losses, 1)),

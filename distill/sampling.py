@@ -108,38 +108,42 @@ class Block(NamedTuple):
 
     Attributes:
         rows: row numbers, in time order.
-        batches: the same rows in the steps that learn from them.
+        batches: those of them that are learnt from, in steps.
     """
 
     rows: np.ndarray
     batches: list[np.ndarray]
 
 
-def in_time(rows: np.ndarray, time: np.ndarray, batch: int, seed: int) -> list[Block]:
+def in_time(rows: np.ndarray, time: np.ndarray, batch: int, seed: int, learnt: np.ndarray | None = None) -> list[Block]:
     """Cuts rows into blocks that follow one another strictly in time.
 
     Rows of one time (one impression, one period) are never split, so that no row is scored by a state that has seen a
-    label of its own time. A block holds at least `batch` rows; one that a long tie makes larger is shuffled and learnt
-    from in several steps.
+    label of its own time. A block holds at least `batch` rows to learn from; one that a long tie makes larger is
+    shuffled and learnt from in several steps.
 
     Args:
         rows: row numbers.
         time: the time of every row of the data.
         batch: rows of a step.
         seed: from which the order within a long tie is drawn.
+        learnt: those that are learnt from, at least one; all of them where None. The others are only scored.
     """
     rows = rows[np.argsort(time[rows], kind="stable")]
+    lessons = np.ones(len(rows), dtype=bool) if learnt is None else np.isin(rows, learnt)
+    before = np.append(0, np.cumsum(lessons))
     starts = np.flatnonzero(np.r_[True, np.diff(time[rows]) > 0])
     blocks, first = [], 0
     while first < len(rows):
-        after = np.searchsorted(starts, first + batch)
-        last = int(starts[after]) if after < len(starts) else len(rows)
-        blocks.append(_block(rows[first:last], batch, derived_seed(seed, "tie", len(blocks))))
+        after = np.searchsorted(before[starts], before[first] + batch)
+        last = int(starts[after]) if after < len(starts) and before[starts[after]] < before[-1] else len(rows)
+        own = slice(first, last)
+        blocks.append(_block(rows[own], rows[own][lessons[own]], batch, derived_seed(seed, "tie", len(blocks))))
         first = last
     return blocks
 
 
-def _block(rows: np.ndarray, batch: int, seed: int) -> Block:
-    steps = max(1, round(len(rows) / batch))
-    order = np.random.default_rng(seed).permutation(len(rows)) if steps > 1 else np.arange(len(rows))
-    return Block(rows, np.array_split(rows[order], steps))
+def _block(rows: np.ndarray, lessons: np.ndarray, batch: int, seed: int) -> Block:
+    steps = max(1, round(len(lessons) / batch))
+    order = np.random.default_rng(seed).permutation(len(lessons)) if steps > 1 else np.arange(len(lessons))
+    return Block(rows, np.array_split(lessons[order], steps))

@@ -53,8 +53,13 @@ class Lesson(NamedTuple):
 
     @property
     def train_rows(self) -> np.ndarray:
-        """Rows it may learn from."""
+        """Rows that it labels for its students: all training rows."""
         return self.impressions.select(TRAIN)
+
+    @property
+    def learnt_rows(self) -> np.ndarray:
+        """Those of them that it learns from."""
+        return self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher"))
 
     @property
     def later_rows(self) -> np.ndarray:
@@ -75,8 +80,10 @@ def manifest_of(lesson: Lesson) -> Manifest:
     model = teacher.model.build(lesson.view.schema(None))
     width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
     latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
+    share = impressions.share("teacher")
+    thinned = [share] if share != 1 else []
     return Manifest(
-        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed),
+        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned),
         teacher=teacher.model.path,
         data=impressions.fingerprint,
         view=lesson.view.fingerprint,
@@ -86,6 +93,7 @@ def manifest_of(lesson: Lesson) -> Manifest:
         width=width,
         kind=teacher.score.kind,
         cut_off=None if latest is None else float(latest),
+        negatives=share,
     )
 
 
@@ -106,13 +114,13 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One pass in time order; each block is scored by the teacher as it was before the block."""
     train_settings, rows = lesson.teacher.train, lesson.train_rows
     seed = derived_seed(lesson.seed, "teacher", 0)
-    blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed)
+    blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed, lesson.learnt_rows)
     state = writer.state() or {}
     done = int(state.get(BLOCKS, 0))
     learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
     first = sum(len(block.batches) for block in blocks[:done])
     learner.resume(state, first)
-    lesson.tell(sum(len(block.rows) for block in blocks[:done]))
+    lesson.tell(sum(len(batch) for block in blocks[:done] for batch in block.batches))
     left = blocks[done:]
     steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
     if steps:
@@ -130,7 +138,8 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     settings, rows = lesson.teacher.score, lesson.train_rows
     assert isinstance(settings, CrossFit)
     fold = _folds(lesson.impressions.key(settings.by)[rows], settings.folds, lesson.seed)
-    rankers = _fit(lesson, [rows[fold != number] for number in range(settings.folds)])
+    learnt = np.isin(rows, lesson.learnt_rows)
+    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)])
     for number, ranker in enumerate(rankers):
         _put(writer, lesson, ranker, rows[fold == number])
     return rankers
@@ -138,7 +147,7 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
 
 def _in_sample(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One teacher scores the very rows it was trained on."""
-    rankers = _fit(lesson, [lesson.train_rows])
+    rankers = _fit(lesson, [lesson.learnt_rows])
     _put(writer, lesson, rankers[0], lesson.train_rows)
     return rankers
 
@@ -177,7 +186,8 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
-    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows)):
+    correction = lesson.impressions.correction("teacher")
+    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows), correction):
         writer.add(chunk, prediction, covered=covered)
 
 
@@ -231,7 +241,7 @@ def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, tas
     there = covered.numpy() & impressions.valid[rows, task]
     entropy = float(
         normalized_entropy(
-            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.weight[rows][there]
+            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.worth(rows)[there]
         )
     )
     return None if np.isnan(entropy) else entropy

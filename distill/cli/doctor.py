@@ -75,7 +75,15 @@ def folder(store: Path) -> dict[str, Any]:
             writable = True
     except OSError:
         writable = False
-    return {"folder": str(store), "writable": writable, "free_bytes": shutil.disk_usage(there).free}
+    free = shutil.disk_usage(there).free
+    return {"folder": str(store), "writable": writable, "free_bytes": free, "damaged": rotten(store)}
+
+
+def rotten(store: Path) -> list[str]:
+    """Folders of encoded impressions that a disk has damaged; every byte of them is read."""
+    from distill.data.sealed import damaged
+
+    return [str(folder) for folder in damaged(store / "store" / "data")]
 
 
 def database(uri: str) -> dict[str, Any]:
@@ -125,5 +133,7 @@ def _problems(table: dict[str, Any]) -> Iterator[str]:
         yield f"{store['folder']} cannot be written"
     if store["free_bytes"] < LITTLE:
         yield f"{store['folder']} has only {store['free_bytes'] / 2**30:.1f} GiB of room"
+    for name in store["damaged"]:
+        yield f"{name} is damaged: delete it, the next run makes it again"
     if table["database"]["state"] not in ("ok", "not there yet", "not examined"):
         yield f"the tracking database is damaged: {table['database']['state']}"

@@ -88,15 +88,16 @@ def digest(files: Sequence[Path], folder: Path) -> list[str]:
 
 
 def _digest(file: Path, known: dict[str, list]) -> str:
-    state = file.stat()
+    found = file.stat()
+    state = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]  # The last one moves with every write.
     entry = known.get(str(file))
-    if entry and entry[:2] == [state.st_size, state.st_mtime_ns]:
-        return entry[2]
+    if entry and entry[:-1] == state:
+        return entry[-1]
     try:
         with open(file, "rb") as content:
-            found = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            digest = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise DataError(Fault(str(file), f"cannot be read: {error.strerror or error}.")) from None
-    if time.time() - state.st_mtime > SETTLED:
-        known[str(file)] = [state.st_size, state.st_mtime_ns, found]
-    return found
+    if time.time() - found.st_ctime > SETTLED:
+        known[str(file)] = [*state, digest]
+    return digest

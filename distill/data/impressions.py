@@ -16,7 +16,7 @@ from distill.data.encoding import Encoder
 from distill.data.finding import digest, locate
 from distill.data.kinds import describe, plain, widened
 from distill.data.layout import columns_of_numbers
-from distill.data.negatives import correction, kept, shares
+from distill.data.negatives import correction, heard, kept, shares
 from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
 from distill.data.shards import FORMAT, Encoding, Shard
@@ -149,13 +149,33 @@ class Impressions:
 
     def training_rows(self, vertical: str | None, role: Literal["teacher", "students"], seed: int) -> NDArray[np.int64]:
         """The training rows that a role trains on: all, but for the negatives that `data.negatives` leaves out."""
-        rows = self.select(TRAIN, vertical)
-        positive = (self.label[rows] * self.valid[rows]).any(axis=1)
-        return kept(rows, positive, getattr(self.settings.negatives, role), seed)
+        rows, share = self.select(TRAIN, vertical), getattr(self.settings.negatives, role)
+        found = rows if share == 1 else kept(rows, self._positive(rows), share, seed)
+        if vertical is None and not len(found):
+            raise DataError(Fault(f"data.negatives.{role}", "leaves no row to train on.", "Raise it."))
+        return found
+
+    def share(self, role: Literal["teacher", "students"]) -> float:
+        """Of all rows without a click, the share that a role trains on."""
+        return shares(self.settings.negatives)[role]
 
     def correction(self, role: Literal["teacher", "students"]) -> float:
         """What is added to the log-odds of a role, for they speak of the rows that it trained on and not of all."""
-        return correction(shares(self.settings.negatives)[role])
+        return correction(self.share(role))
+
+    @property
+    def heard(self) -> float:
+        """What is added to knowledge, which speaks of all rows, before students learn from it."""
+        return heard(1.0, self.share("students"))
+
+    def worth(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The weights with which rows are judged: one without a click stands for those that the files leave out."""
+        weight, source = self.weight[rows], self.settings.negatives.source
+        return weight if source == 1 else np.where(self._positive(rows), weight, weight / np.float32(source))
+
+    def _positive(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which rows have a label that is 1."""
+        return (self.label[rows] * self.valid[rows]).any(axis=1)
 
     def key(self, column: str) -> NDArray[np.int64]:
         """A number for each value of any column of the source, [rows]; values count up in their order, null last.

@@ -1,9 +1,10 @@
 """Folders of arrays, sealed by a manifest that knows the size and the checksum of every file, so that damage shows."""
 
 import json
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,12 @@ from distill.errors import Fault, StoreError
 from distill.files import read_json, reserve, write_json
 
 MANIFEST = "manifest.json"
+
+VERIFIED = "verified.json"
+"""The state that each file of a folder had when it was found whole."""
+
+SETTLED = 2.0
+"""Seconds for which files must have lain still before their state may stand for their content: times are coarse."""
 
 CHUNK = 1 << 22
 """Bytes that are read at once to be summed."""
@@ -87,16 +94,55 @@ def seal(folder: Path, manifest: dict[str, Any]) -> None:
     write_json(folder / MANIFEST, content | {"checked": _own(content)})
 
 
-def unsealed(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a folder, or None where the folder is missing, unfinished or damaged: every byte is looked at."""
+def unsealed(folder: Path, every_byte: bool = False) -> dict[str, Any] | None:
+    """The manifest of a folder, or None where the folder is missing, unfinished or damaged.
+
+    Every byte is looked at once. From then on a file is trusted as long as its size, its times and its place on the
+    disk stay what they were. The time of change is among them, which moves with every write and which no program can
+    set: a file that was rewritten is found out even where its size and its time of modification were put back. What
+    this does not see is a disk that loses bits by itself.
+
+    Args:
+        folder: the folder.
+        every_byte: whether to look at every byte again.
+    """
     try:
         manifest = read_json(folder / MANIFEST)
-        known = manifest["files"].items()
-        sized = all((folder / name).stat().st_size == size for name, (size, _) in known)
-        whole = sized and all(checksum(folder / name) == checked for name, (_, checked) in known)
+        sums = {name: checked for name, (_, checked) in manifest["files"].items()}
+        states = {name: _state(folder / name) for name in sums}
+        sized = all(states[name][0] == size for name, (size, _) in manifest["files"].items())
+        known = {} if every_byte else _verified(folder)
+        unsure = [name for name in sums if known.get(name) != states[name]]
+        whole = sized and all(checksum(folder / name) == sums[name] for name in unsure)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest if whole and manifest.get("checked") == _own(manifest) else None
+    if not whole or manifest.get("checked") != _own(manifest):
+        return None
+    if unsure and time.time() - max(state[2] for state in states.values()) / 1e9 > SETTLED:
+        with suppress(OSError, StoreError):  # A store that cannot be written is verified each time.
+            write_json(folder / VERIFIED, states)
+    return manifest
+
+
+def damaged(folder: Path) -> Iterator[Path]:
+    """The sealed folders below a folder that are not what they were, whatever is remembered of them."""
+    for manifest in sorted(folder.rglob(MANIFEST)):
+        if unsealed(manifest.parent, every_byte=True) is None:
+            yield manifest.parent
+
+
+def _state(path: Path) -> list[int]:
+    """Size, times of modification and of change, and place of a file."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _verified(folder: Path) -> dict[str, list[int]]:
+    """The state of each file when every byte of it was last looked at."""
+    with suppress(OSError, ValueError):
+        found = read_json(folder / VERIFIED)
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def checksum(path: Path) -> int:

@@ -44,6 +44,9 @@ class Manifest(Settings):
     """How the training rows were scored."""
     cut_off: float | None
     """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
+    negatives: float = 1.0
+    """Share of the rows without a click that the teacher learnt from. What is stored speaks of all rows: the shift of
+    log-odds that this costs is taken back."""
     dtype: Literal["float16"] = "float16"
     """Type of logits (raw, natural log-odds) and representations on disk."""
 

@@ -10,6 +10,7 @@ import polars as pl
 import torch
 
 from distill.data.impressions import TEST, Impressions
+from distill.data.negatives import correction
 from distill.errors import DataError, Fault, KnowledgeError, KnowledgeLeak, suggestion
 from distill.fingerprint import fingerprint
 from distill.knowledge.store import Knowledge, KnowledgeStore, Manifest
@@ -26,11 +27,14 @@ class Statement(NamedTuple):
         teacher: `distill.teacher`, a name; the file's own where none is given.
         kind: `distill.kind`, how training rows were scored; `unknown` where nothing is said.
         cut_off: `distill.cut_off`, the latest time whose labels the teacher has seen.
+        negatives: `distill.negatives`, the share of the rows without a click that its log-odds speak of; they are
+            shifted to all rows. 1 where nothing is said.
     """
 
     teacher: str
     kind: str
     cut_off: float | None
+    negatives: float
 
 
 def import_table(path: Path, impressions: Impressions, store: KnowledgeStore) -> Knowledge:
@@ -61,7 +65,8 @@ def import_table(path: Path, impressions: Impressions, store: KnowledgeStore) ->
     if not known.any():
         raise KnowledgeError(Fault(str(path), "none of its row ids is in the data.", f"First: {frame[ROW_ID][0]!r}."))
     writer = store.writer(manifest)
-    writer.add(rows[known], _prediction(frame.filter(pl.Series(known)), impressions.tasks))
+    said = _prediction(frame.filter(pl.Series(known)), impressions.tasks)
+    writer.add(rows[known], said._replace(logit=said.logit + correction(statement.negatives)))
     writer.commit()
     return writer.finish({"snapshot": manifest.fingerprint, "left_out": int((~known).sum())})
 
@@ -97,7 +102,20 @@ def _statement(path: Path, said: dict[str, str], tasks: tuple[str, ...]) -> tupl
     stated = tuple(json.loads(said["distill.tasks"])) if "distill.tasks" in said else tasks
     if not set(tasks) <= set(stated):
         faults.append(Fault(str(path), f"speaks of the tasks {', '.join(stated)}, not of {', '.join(tasks)}."))
-    return Statement(said.get("distill.teacher", path.stem), kind, None if cut_off is None else float(cut_off)), faults
+    negatives = _share(said.get("distill.negatives", "1"))
+    if negatives is None:
+        told = said["distill.negatives"]
+        faults.append(Fault(str(path), f'distill.negatives is "{told}".', "Give a share above 0, at most 1."))
+    named = said.get("distill.teacher", path.stem)
+    return Statement(named, kind, None if cut_off is None else float(cut_off), negatives or 1.0), faults
+
+
+def _share(told: str) -> float | None:
+    """A number above 0 and at most 1, or None."""
+    try:
+        return float(told) if 0 < float(told) <= 1 else None
+    except ValueError:
+        return None
 
 
 def _logits(columns: list[str], tasks: tuple[str, ...]) -> list[str]:
@@ -187,6 +205,7 @@ def _manifest(path: Path, frame: pl.DataFrame, statement: Statement, impressions
         width=_width(frame),
         kind=statement.kind,
         cut_off=statement.cut_off,
+        negatives=statement.negatives,
     )
 
 

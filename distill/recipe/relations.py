@@ -137,11 +137,12 @@ def _event_times(data: DataSettings) -> Iterator[Finding]:
 
 
 def _negatives(data: DataSettings) -> Iterator[Finding]:
-    """Refused rather than left without effect: how a ranker is trained does not look at it."""
+    """One constant corrects the log-odds of one task; of several, rows that another task keeps are not thinned."""
     for role, share in data.negatives:
-        if share != 1:
+        if share != 1 and len(data.tasks) > 1:
             place = ("data", "negatives", role)
-            yield Finding(place, "a run does not thin or correct yet.", "Leave it out; see docs/data.md.", (place,))
+            what = f"no constant corrects the log-odds of {len(data.tasks)} tasks at once."
+            yield Finding(place, what, "Leave it out, or name one task.", (place, ("data", "label")))
 
 
 def _categorical(data: DataSettings, name: str, path: KeyPath) -> Iterator[Finding]:
@@ -174,6 +175,10 @@ def _teacher(recipe: Recipe) -> Iterator[Finding]:
         if recipe.data.row_id is None:
             what = "a teacher from outside needs data.row_id, by which its scores find their rows."
             yield Finding(("teacher", "knowledge"), what, "Name the column.", (("data", "row_id"),))
+        if recipe.data.negatives.teacher != 1:
+            place = ("data", "negatives", "teacher")
+            what = "a teacher from outside learns nothing here."
+            yield Finding(place, what, "Leave it out; its table says `distill.negatives`: docs/knowledge.md.", (place,))
         return
     yield from _named_features(recipe, ("teacher", "features"), recipe.teacher.features)
     yield from _score(recipe, recipe.teacher)

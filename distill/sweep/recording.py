@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from distill.data.negatives import shares
 from distill.recording import child, started
 from distill.sweep.points import Sweep
 from distill.sweep.table import Table
@@ -45,7 +46,8 @@ def records(
             where.setdefault(student.member.fingerprint, []).append((point.name, student.member.name))
             whom.setdefault(student.member.fingerprint, student)
     for one, student in whom.items():
-        yield _child(sweep, key, student, rows[where[one][0]], [name for name, _ in where[one]]), where[one]
+        names = [name for name, _ in where[one]]
+        yield _child(sweep, key, student, rows[where[one][0]], names), where[one]
 
 
 def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
@@ -58,8 +60,9 @@ def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
 
 def _child(sweep: Sweep, key: str, student: Student, rows: list[Mapping[str, Any]], points: list[str]) -> RunRecord:
     """With what its points have in common of all that the sweep changes."""
-    record = child(key, student, rows)
-    changes = [point.changes for point in sweep.points if point.name in points]
+    own = [point for point in sweep.points if point.name in points]
+    record = child(key, student, rows, shares(own[0].recipe.data.negatives)["students"])
+    changes = [point.changes for point in own]
     same = {name: value for name, value in changes[0].items() if all(one.get(name) == value for one in changes)}
     params = {
         name: value if isinstance(value, str | int | float) else json.dumps(value) for name, value in same.items()

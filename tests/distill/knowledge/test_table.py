@@ -137,3 +137,15 @@ def test_a_folder_of_other_rows_is_refused(tmp_path: Path, impressions: Impressi
     other = load(_settings(tmp_path, shift=1), tmp_path / "data")
     with pytest.raises(KnowledgeMismatch, match="fingerprint of the impressions"):
         import_table(knowledge.folder, other, KnowledgeStore(tmp_path))
+
+
+def test_scores_of_a_share_of_the_negatives_are_shifted_to_all(tmp_path: Path, impressions: Impressions) -> None:
+    """By the logarithm of the share that the table states; a share that is none is refused."""
+    knowledge = import_table(table(tmp_path / "a.parquet", negatives="0.1"), impressions, KnowledgeStore(tmp_path))
+    whole = import_table(table(tmp_path / "b.parquet"), impressions, KnowledgeStore(tmp_path))
+    shift = [one.take(torch.arange(50)).prediction.logit for one in (knowledge, whole)]
+    torch.testing.assert_close(shift[0] - shift[1], torch.full((50, 1), -2.3026), atol=4e-3, rtol=0)
+    assert (knowledge.manifest.negatives, whole.manifest.negatives) == (0.1, 1.0)
+    for said in ("0", "1.5", "few"):
+        with pytest.raises(KnowledgeError, match=f'distill.negatives is "{said}". Give a share above 0, at most 1.'):
+            import_table(table(tmp_path / "c.parquet", negatives=said), impressions, KnowledgeStore(tmp_path))

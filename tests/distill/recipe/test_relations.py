@@ -21,7 +21,10 @@ BROKEN = [
     (["data.split={by: time, valid: 3, test: 4, gap: 2d}"], 'data.split.gap: "2d" is no number, as the times are. Write 0 or more.'),
     (["data.split={by: time, valid: 3, test: 4, gap: -1}"], 'data.split.gap: "-1.0" is no number, as the times are. Write 0 or more.'),
     (["data.split={by: time, valid: 2024-02-03, test: 2024-02-04, gap: 3}"], 'data.split.gap: "3.0" is no duration. Write it as 36h or 2d.'),
-    (["data.negatives.students=0.5"], "a run does not thin or correct yet. Leave it out; see docs/data.md."),
+    (
+        ["data.negatives.students=0.5", "data.label={click: label, buy: bought}"],
+        "no constant corrects the log-odds of 2 tasks at once. Leave it out, or name one task.",
+    ),
     (["data.split={by: time, valid: 4, test: 4}"], "data.split.test: test must begin after valid. valid is 4.0."),
     (["data.split={by: time, valid: 2024-02-03, test: 2024-02-01}"], "data.split.test: test must begin after valid. valid is 2024-02-03."),
     (["data.split={by: time, valid: 2024-02-03, test: 5}"], "data.split.test: valid and test must both be numbers, or both dates."),

@@ -122,7 +122,7 @@ colour: red
     told = faults(folder, text)
     assert len(told) == 6
     for line, words in (
-        (4, "learning_rate: expected a number greater than 0"),
+        (4, "learning_rate: expected a number above 0, not -2"),
         (5, 'unknown key. Did you mean "epochs"'),
         (6, "grid.store: a sweep varies data, teacher, students and seed"),
         (7, "grid.students.seeds: expected a list"),
