@@ -17,7 +17,7 @@ from distill.callbacks import Advance, Checkpoint, Passes
 from distill.checkpoints import Checkpoints
 from distill.data.impressions import TEST, TRAIN, Impressions, View
 from distill.feed import Feed, predictions
-from distill.files import read_json, whole_folder, write_json
+from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.heads import AuxiliaryHead
@@ -107,6 +107,21 @@ class Cohort:
     def trained(self) -> bool:
         """Whether its passes are there."""
         return (self.folder / "trained").exists()
+
+    @property
+    def present(self) -> set[str]:
+        """Fingerprints of its members, but for those that were forgotten in order to be trained again."""
+        path = self.folder / "forgotten.json"
+        return {member.fingerprint for member in self.members} - set(read_json(path) if path.exists() else [])
+
+    def forget(self, fingerprints: set[str]) -> None:
+        """Lets go of members, that they may be trained again; of its whole training, if nobody is left."""
+        left = self.present - fingerprints
+        if left:
+            forgotten = {member.fingerprint for member in self.members} - left
+            write_json(self.folder / "forgotten.json", sorted(forgotten))
+        else:
+            discard(self.folder)
 
     @property
     def judged(self) -> bool:

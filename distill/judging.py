@@ -1,14 +1,13 @@
 """Judging: what every student says of its test rows, beside what happened and what the teacher had said."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from distill.data.impressions import TEST, Impressions
 from distill.files import read_json, write_json
-from distill.fingerprint import derived_seed
+from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
 from distill.report import Entry, Outcomes, Results, leaderboard
@@ -25,15 +24,12 @@ def judged(
     store: Store,
 ) -> dict:
     """The leaderboard, from the store if it is there; the arguments are those of `judge`."""
-    path = table_path(store, key, knowledge)
+    failed = [student.member.name for student in students if student.reason]
+    name = f"{key}-{knowledge.manifest.fingerprint}"
+    path = store.tables / f"{name}-{fingerprint(failed)}.json" if failed else store.tables / f"{name}.json"
     if not path.exists():
         write_json(path, judge(recipe, key, impressions, knowledge, students))
     return read_json(path)
-
-
-def table_path(store: Store, key: str, knowledge: Knowledge) -> Path:
-    """Where a leaderboard is kept."""
-    return store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
 
 
 def judge(

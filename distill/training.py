@@ -72,13 +72,30 @@ def train_students(
     for bound in sorted({course.students.stopping.own_positives for _, course in undecided}):
         same = [pair for pair in undecided if pair[1].students.stopping.own_positives == bound]
         _judge(same, bound, stopping)
-    found = {student.member.fingerprint: student for cohort in ours for student in _students(cohort)}
+    found = {
+        student.member.fingerprint: student
+        for cohort in ours
+        for student in _students(cohort)
+        if student.member.fingerprint in cohort.present
+    }
     return [found[member.fingerprint]._replace(member=member) for member in members]
 
 
 def _stack(cohort: Cohort, stacks: Mapping[str, str]) -> str | None:
     """The stack of those members of a cohort that are wanted; None if none is. Its own may be of another run."""
     return next((stacks[one.fingerprint] for one in cohort.members if one.fingerprint in stacks), None)
+
+
+def forget_failed(members: Iterable[Member], folder: Path) -> int:
+    """Lets go of those of `members` that failed, that they may be trained again; how many there were."""
+    wanted, count = {member.fingerprint for member in members}, 0
+    for cohort in find(folder):
+        places = cohort.result().failed
+        failed = {cohort.members[place].fingerprint for place in places} & cohort.present & wanted
+        if failed:
+            cohort.forget(failed)
+        count += len(failed)
+    return count
 
 
 def train_in_turn(cohorts: Sequence[Cohort], courses: Courses) -> None:
@@ -111,7 +128,7 @@ def _out_of_memory(error: BaseException) -> bool:
 def wanting(members: Iterable[Member], folder: Path, device: str = "cpu") -> list[Cohort]:
     """The cohorts that have to be trained, on a device, before every member is there."""
     rows = STEP_ROWS if accelerator(device) == "cpu" else ACCELERATOR_STEP_ROWS
-    there = {member.fingerprint for cohort in find(folder) for member in cohort.members}
+    there = {fingerprint for cohort in find(folder) for fingerprint in cohort.present}
     new: dict[str, Member] = {}
     for member in members:
         if member.fingerprint not in there:

@@ -30,6 +30,10 @@ ATTEMPTS = 3
 """Times a cohort may kill its worker before it is halved; one student alone is then given up."""
 
 
+GRACE = 10.0
+"""Seconds that a process has to save a checkpoint when it is told to end."""
+
+
 class Job(NamedTuple):
     """What a worker needs in order to train any cohort of a run: everything else is in the store.
 
@@ -66,6 +70,11 @@ def train_here(jobs: Jobs, cohorts: Sequence[Cohort], courses: Courses) -> None:
         train_in_turn(cohorts, courses)
 
 
+def longest_last(cohorts: Sequence[Cohort]) -> list[Cohort]:
+    """The cohorts by the steps of a pass, so that the last of the list is to be trained first."""
+    return sorted(cohorts, key=lambda cohort: cohort.members[0].rows / cohort.members[0].batch)
+
+
 def rows_seen(cohort: Cohort, students: Students) -> int:
     """Rows that the training of a cohort goes through, each as often as it does."""
     return sum(member.rows for member in cohort.members) * students.train.epochs
@@ -87,8 +96,7 @@ def train_apart(cohorts: Sequence[Cohort], jobs: Jobs, count: int, tell: Callabl
         DistillError: what a worker found wrong with the data or the store.
         TrainingError: a student killed its process again and again.
     """
-    waiting = sorted(cohorts, key=lambda cohort: cohort.members[0].rows / cohort.members[0].batch)
-    supervisor = _Supervisor(jobs, waiting, tell)
+    supervisor = _Supervisor(jobs, longest_last(cohorts), tell)
     try:
         supervisor.run(count)
     finally:
@@ -111,7 +119,11 @@ class _Supervisor:
                 self._hear(connection)
 
     def stop(self) -> None:
+        """Lets every process save what it has, and go."""
         for process, _ in self.busy.values():
+            process.terminate()
+        for process, _ in self.busy.values():
+            process.join(GRACE)
             process.kill()
             process.join()
 

@@ -58,7 +58,7 @@ def _app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for verb in (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, verbs.compare, verbs.ui):
+    for verb in (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, verbs.compare, verbs.ui, sweeps.sync):
         app.command()(verb)
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")

@@ -18,20 +18,21 @@ from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
 from distill.sweep.table import Outcome, Table, table
 from distill.tracking import Tracker, Untracked, open_tracker
-from distill.training import Student
-from distill.workers import train_here
+from distill.training import Student, forget_failed
+from distill.workers import longest_last, train_here
 
 OF_TEACHER = ("ne_teacher", "gap_closed", "gap_closed_low", "gap_closed_high", "gap_closed_macro", "gap_closed_median")
 """What a leaderboard says of the teacher, which means nothing where its students have different ones."""
 
 
-def run(sweep: Sweep, progress: Progress, engine: Engine = train_here) -> Table:
+def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry: bool = False) -> Table:
     """Everything of a sweep that is not there yet.
 
     Args:
         sweep: what to run.
         progress: told of every stage.
         engine: trains the cohorts that are wanting.
+        retry: whether members that failed are trained again.
 
     Returns:
         Its table.
@@ -49,12 +50,31 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here) -> Table:
             key = key_of(sweep, points)
             if key not in tracker.run_ids():
                 tracker.record(recording.begun(sweep, key))
-            students = _study(points, store, progress, engine)
+            students = _study(points, store, progress, engine, retry)
             found = _judge(sweep, key, points, students, store, progress)
             found = _publish(sweep, found, students, tracker, progress)
         found["seconds"] = progress.seconds
         write_json(_latest(sweep, store), found)
     return found
+
+
+def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
+    """Trains every `of`-th cohort that is wanting, while others train theirs; no table, and nothing in MLflow.
+
+    Args:
+        sweep: the same for all.
+        progress: told of every stage.
+        number: whose share, from 0.
+        of: how many there are.
+    """
+    torch.set_num_threads(1)
+    store = Store(sweep.base.store)
+    with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
+        points = taught(sweep, store, progress)
+    pool = Pool(points, lambda rows: bar.advance(rows))
+    cohorts = longest_last(pool.wanting(store))[::-1][number::of]
+    with progress.stage("students", pool.rows(cohorts)) as bar:
+        train_here(pool.jobs, cohorts, pool.courses)
 
 
 def compare(sweep: Sweep) -> Table:
@@ -82,9 +102,11 @@ def _latest(sweep: Sweep, store: Store) -> Path:
     return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns)}.json"
 
 
-def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine) -> list[list[Student]]:
+def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine, retry: bool) -> list[list[Student]]:
     advance = lambda rows: bar.advance(rows)  # noqa: E731
     pool = Pool(points, advance)
+    if retry:
+        progress.note(f"{forget_failed(pool.everyone, store.cohorts)} students that failed are trained again")
     cohorts = pool.wanting(store)
     progress.note(f"{len(points)} points, {len({one.fingerprint for one in pool.everyone})} students of both arms")
     with progress.stage("students", pool.rows(cohorts)) as bar:
