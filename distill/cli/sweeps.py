@@ -108,6 +108,7 @@ def shown(table: dict[str, Any]) -> Any:
 
     best, summary = table["best"], table["summary"]
     brief = {
+        "rungs": table["rungs"],
         "points": [
             {"point": point["point"], **{short: point[name] for name, short in POINT.items()}}
             for point in table["points"]

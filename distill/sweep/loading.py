@@ -12,9 +12,11 @@ from distill.recipe.loading import finished
 from distill.recipe.reading import read
 from distill.recipe.tree import Node, Place, Report, Source
 from distill.sweep.expansion import Changes, expand, is_map, keyed
-from distill.sweep.points import Point, Sweep, names
+from distill.sweep.points import Halving, Point, Sweep, names
 
-KEYS = ("name", "base", "grid", "list", "random", "verticals")
+EPOCHS = "students.train.epochs"
+
+KEYS = ("name", "base", "grid", "list", "random", "verticals", "halving")
 
 
 def is_sweep(path: Path) -> bool:
@@ -39,7 +41,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     tree = _tree(path, report)
     base = combine(path.parent / tree.keys["base"].value, overrides, report)
     changes = expand(tree, report)
-    verticals = _verticals(tree, report)
+    verticals, halving = _verticals(tree, report), _halving(tree, changes, report)
     _tell_overridden({key for one in changes for key in one}, overrides, report)
     recipes = [_recipe(base, one, report) for one in changes]
     special = [[(name, _recipe(base, {**one, **own}, report)) for name, own in verticals.items()] for one in changes]
@@ -47,7 +49,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     plain = [{key: node.plain() for key, node in one.items()} for one in changes]
     points = zip(names(plain), plain, recipes, map(tuple, special), strict=True)
     name = tree.keys["name"].value if "name" in tree.keys else path.stem
-    return Sweep(name, [Point(*point) for point in points])
+    return Sweep(name, [Point(*point) for point in points], halving)
 
 
 def _tree(path: Path, report: Report) -> Node:
@@ -87,6 +89,22 @@ def _verticals(tree: Node, report: Report) -> dict[str, Changes]:
                 what = "only settings of students may be one vertical's own, and not their class."
                 report.add(value.place, f"{path}.{key}", what)
     return found
+
+
+def _halving(tree: Node, changes: Sequence[Changes], report: Report) -> Halving | None:
+    node = tree.keys.get("halving")
+    if node is None:
+        return None
+    said = node.plain() if isinstance(node.value, dict) else {}
+    passes, keep = said.get("passes"), said.get("keep", 0.5)
+    whole = isinstance(passes, list) and len(passes) > 1 and all(type(one) is int and one > 0 for one in passes)
+    share = isinstance(keep, float) and 0 < keep < 1
+    if not (whole and share and set(said) <= {"passes", "keep"} and passes == sorted(set(passes))):
+        report.add(node.place, "halving", "expected growing budgets.", "Write {passes: [1, 2, 4], keep: 0.5}.")
+        return None
+    if any(EPOCHS in one for one in changes):
+        report.add(node.place, "halving", f"decides {EPOCHS} itself.", "Vary one or the other.")
+    return Halving(tuple(passes), keep)
 
 
 def _tell_overridden(varied: set[str], overrides: Sequence[str], report: Report) -> None:

@@ -24,7 +24,8 @@ def plan(sweep: Sweep) -> dict[str, Any]:
     """
     store = Store(sweep.base.store)
     survey = _Survey(store)
-    points = [survey.point(point) for point in sweep.points]
+    planned = _budgets(sweep)
+    points = [survey.point(point) for point in planned]
     everyone = {member.fingerprint: member for members in points for member in members}
     new = wanting(everyone.values(), store.cohorts, sweep.base.trainer.device)
     cohorts = [
@@ -42,7 +43,7 @@ def plan(sweep: Sweep) -> dict[str, Any]:
     stages = [*survey.data.values(), *survey.teachers.values(), students]
     return {
         "points": [
-            {"point": point.name, "members": len(members)} for point, members in zip(sweep.points, points, strict=True)
+            {"point": point.name, "members": len(members)} for point, members in zip(planned, points, strict=True)
         ],
         "stages": stages,
         "cohorts": cohorts,
@@ -54,6 +55,17 @@ def plan(sweep: Sweep) -> dict[str, Any]:
         "workers": workers,
         "seconds": sum(cohort["seconds"] for cohort in cohorts) / workers,
     }
+
+
+def _budgets(sweep: Sweep) -> list[Point]:
+    """The points with each of their budgets, as if the first of them were to go on: how many do is known."""
+    if sweep.halving is None:
+        return sweep.points
+    found, points = [], sweep.points
+    for passes in sweep.halving.passes:
+        found += [point.at(passes) for point in points]
+        points = points[: sweep.halving.left(len(points))]
+    return found
 
 
 class _Survey:

@@ -1,6 +1,7 @@
 """Points: what a sweep is made of, each a complete recipe."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -33,6 +34,29 @@ class Point(NamedTuple):
         fitting = [place for place, (pattern, _) in enumerate(self.verticals, 1) if fnmatchcase(vertical, pattern)]
         return fitting[-1] if fitting else 0
 
+    def at(self, passes: int) -> "Point":
+        """The same point with another budget."""
+        verticals = tuple((pattern, _with_passes(recipe, passes)) for pattern, recipe in self.verticals)
+        return self._replace(recipe=_with_passes(self.recipe, passes), verticals=verticals)
+
+
+class Halving(NamedTuple):
+    """Successive halving: all points with a small budget, the best of them with a larger one, and so on.
+
+    Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization, 2016.
+
+    Attributes:
+        passes: budgets, growing.
+        keep: share of the points that goes on after each but the last.
+    """
+
+    passes: tuple[int, ...]
+    keep: float
+
+    def left(self, points: int) -> int:
+        """How many of so many points go on."""
+        return max(1, math.ceil(points * self.keep))
+
 
 class Sweep(NamedTuple):
     """Points in their order, which is a function of the file alone.
@@ -40,15 +64,23 @@ class Sweep(NamedTuple):
     Attributes:
         name: of the sweep.
         points: at least one; they differ in data, teacher, students or seed, and in nothing else.
+        halving: which of them train on; without it all have the budget of their recipe.
     """
 
     name: str
     points: list[Point]
+    halving: Halving | None = None
 
     @property
     def base(self) -> Recipe:
         """A recipe that says what is the same for all points: store, tracking, evidence, workers, device."""
         return self.points[0].recipe
+
+
+def _with_passes(recipe: Recipe, passes: int) -> Recipe:
+    students = recipe.students
+    train = students.train.model_copy(update={"epochs": passes})
+    return recipe.model_copy(update={"students": students.model_copy(update={"train": train})})
 
 
 def names(changes: Sequence[Mapping[str, Any]]) -> list[str]:

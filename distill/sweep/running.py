@@ -1,5 +1,7 @@
 """Running a sweep: teachers that points share, students as one pool, a leaderboard a point, one table for all."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,9 +13,10 @@ from distill.judging import judged
 from distill.learner import accelerator
 from distill.pipeline import experiment, identity
 from distill.progress import Progress
+from distill.report.summary import number
 from distill.store import Store
 from distill.sweep import recording
-from distill.sweep.choosing import choices, chosen
+from distill.sweep.choosing import choices, chosen, pooled
 from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
 from distill.sweep.table import Outcome, Table, table
@@ -50,9 +53,11 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             key = key_of(sweep, points)
             if key not in tracker.run_ids():
                 tracker.record(recording.begun(sweep, key))
-            students = _study(points, store, progress, engine, retry)
-            found = _judge(sweep, key, points, students, store, progress)
-            found = _publish(sweep, found, students, tracker, progress)
+            study = partial(_study, store=store, progress=progress, engine=engine, retry=retry)
+            points, rungs = _last_rung(sweep, points, study)
+            students = study(points)
+            found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs}
+            found = _publish(sweep._replace(points=[one.point for one in points]), found, students, tracker, progress)
         found["seconds"] = progress.seconds
         write_json(_latest(sweep, store), found)
     return found
@@ -99,7 +104,29 @@ def key_of(sweep: Sweep, points: list[Taught]) -> str:
 def _latest(sweep: Sweep, store: Store) -> Path:
     said = [[identity(recipe) for recipe in point.recipes] for point in sweep.points]
     patterns = [[pattern for pattern, _ in point.verticals] for point in sweep.points]
-    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns)}.json"
+    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns, sweep.halving)}.json"
+
+
+def _last_rung(
+    sweep: Sweep, points: list[Taught], study: Callable[[list[Taught]], list[list[Student]]]
+) -> tuple[list[Taught], list[Table]]:
+    """The points that come to the last budget, with it, and how they came there. All of them, where none is set."""
+    if sweep.halving is None:
+        return points, []
+    rungs = []
+    for passes in sweep.halving.passes[:-1]:
+        values = [pooled(own, "distilled") for own in study(_at(points, passes))]
+        best = sorted(range(len(points)), key=values.__getitem__)[: sweep.halving.left(len(points))]
+        rungs += [
+            {"passes": passes, "point": one.point.name, "ne_valid": number(value), "kept": place in best}
+            for place, (one, value) in enumerate(zip(points, values, strict=True))
+        ]
+        points = [points[place] for place in sorted(best)]
+    return _at(points, sweep.halving.passes[-1]), rungs
+
+
+def _at(points: list[Taught], passes: int) -> list[Taught]:
+    return [one._replace(point=one.point.at(passes)) for one in points]
 
 
 def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine, retry: bool) -> list[list[Student]]:
