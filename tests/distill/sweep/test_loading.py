@@ -171,3 +171,16 @@ def test_a_recipe_is_no_sweep(folder: Path) -> None:
 def test_names_tell_points_apart(changes: list[dict[str, int]]) -> None:
     """Whatever they change."""
     assert len(set(names(changes))) == len(changes)
+
+
+def test_halving_grows_its_budgets_itself(folder: Path) -> None:
+    """Three budgets; half of the points, rounded up, go on."""
+    grid = "grid: {students.train.learning_rate: [1.0e-3, 2.0e-3, 4.0e-3]}\n"
+    found = sweep(folder, f"{grid}halving: {{passes: [1, 2, 4]}}")
+    assert found.halving.left(3) == 2 and found.halving.left(1) == 1
+    changes = ["students.train.learning_rate=1.0e-3", "students.train.epochs=4"]
+    assert found.points[0].at(4).recipe == load_recipe(folder / "tiny.yaml", changes)
+    for wrong in ("{passes: [2, 1]}", "{passes: 4}", "{passes: [1, 2], keep: 2}", "{keep: 0.5}", "true"):
+        assert "expected growing budgets" in faults(folder, f"{grid}halving: {wrong}")[0]
+    text = "grid: {students.train.epochs: [1, 2]}\nhalving: {passes: [1, 2]}"
+    assert "decides students.train.epochs itself" in faults(folder, text)[0]

@@ -14,7 +14,7 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe import load as load_recipe
 from distill.store import Store
-from distill.sweep import Sweep, compare, load, plan, run
+from distill.sweep import Sweep, compare, load, plan, run, train_share
 
 RECIPE = """
 name: tiny
@@ -200,3 +200,29 @@ def test_dropout_of_a_stack_is_each_members_own(folder: Path, sweep: Sweep) -> N
         said = alone(view.take(rows[None]).features).logit[0]
         assert np.allclose(together[place].detach(), said.detach(), atol=1e-6)
     assert not np.allclose(together[0].detach(), together[1].detach())
+
+
+def test_halving_trains_the_best_half_on(folder: Path, table: dict) -> None:
+    """Four points, two budgets: those with the least validation NE are the two of the table."""
+    text = "base: tiny.yaml\ngrid: {students.train.learning_rate: [1.0e-5, 5.0e-3, 1.0e-2, 1.0e-6]}\n"
+    sweep = loaded(folder, f"{text}halving: {{passes: [1, 2], keep: 0.5}}", "halving")
+    before = plan(sweep)
+    halved = run(sweep, Progress())
+    assert [point["point"] for point in halved["points"]] == ["learning_rate=0.005", "learning_rate=0.01"]
+    assert len(halved["rungs"]) == 4 and sum(line["kept"] for line in halved["rungs"]) == 2
+    kept = max(line["ne_valid"] for line in halved["rungs"] if line["kept"])
+    assert kept < min(line["ne_valid"] for line in halved["rungs"] if not line["kept"])
+    assert before["members"] == 8 * 4 + 8 * 2
+    whole = run(loaded(folder, text, "whole"), Progress())
+    rates = {point["point"]: point["ne_student"] for point in whole["points"]}
+    assert all(point["ne_student"] == pytest.approx(rates[point["point"]], abs=1e-6) for point in halved["points"])
+
+
+def test_shares_of_several_machines_are_a_whole(tmp_path: Path) -> None:
+    """Each trains its own cohorts; what is left for the one that makes the table is nothing."""
+    sweep = loaded(tmp_path, "base: tiny.yaml\ngrid: {students.model.hidden: [[8], [6], [4]]}")
+    for number in (2, 0):
+        train_share(sweep, Progress(), number, 3)
+    assert {cohort["members"] for cohort in plan(sweep)["cohorts"]} == {8}
+    train_share(sweep, Progress(), 1, 3)
+    assert plan(sweep)["cohorts"] == []
