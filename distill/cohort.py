@@ -1,11 +1,11 @@
 """Cohort: members that train as one stack, and what is kept of them on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,20 +15,24 @@ from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
 from distill.checkpoints import Checkpoints
-from distill.data.impressions import TEST, TRAIN, Impressions, View
+from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import Feed, predictions
 from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
-from distill.heads import AuxiliaryHead
+from distill.heads import AuxiliaryHead, Beside, Projector
+from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.learner import Learner, Pace, train
+from distill.losses import LOSSES
 from distill.member import SOURCE, Member
-from distill.objective import Distillation, Objective
+from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
-from distill.recipe.sections import Students, Trainer
+from distill.ranker import Ranker
+from distill.recipe.sections import Distill, Students, Trainer
 from distill.recorder import Recorder
 from distill.sampling import FILL, Shuffled
+from distill.sharing import TeacherTables
 from distill.stopping import Validation
 
 PROBED = 12
@@ -48,6 +52,8 @@ class Course(NamedTuple):
         knowledge: what the teacher said; None where training is only timed.
         tell: called with the rows of each step.
         trainer: on what.
+        inputs: the features of students that have a vector of the teacher among them.
+        tables: the teacher's embeddings, where students begin with them.
     """
 
     students: Students
@@ -56,6 +62,20 @@ class Course(NamedTuple):
     knowledge: Knowledge | None
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
+    inputs: Inputs | None = None
+    tables: TeacherTables | None = None
+
+    def seen(self, member: Member) -> View:
+        """What a member sees."""
+        return self.inputs if member.inputs else self.view
+
+    def fresh(self, member: Member) -> Ranker:
+        """A member before its first step; random weights are drawn from torch's global generator."""
+        view = self.seen(member)
+        ranker = self.students.model.build(view.schema(member.vertical), member.settings)
+        if self.tables is not None and member.arm == "distilled":
+            self.tables.start(ranker, view, member.vertical)
+        return ranker
 
 
 class Trained(NamedTuple):
@@ -132,7 +152,8 @@ class Cohort:
         """Trains its members, from the last checkpoint if there is one, and keeps them as they are after each pass."""
         checkpoints = Checkpoints(self.folder / "checkpoints")
         with whole_folder(self.folder / "trained") as draft:
-            recorder = Recorder(course.students.train.epochs, self.members, course.impressions, course.view)
+            view = course.seen(self.members[0])
+            recorder = Recorder(course.students.train.epochs, self.members, course.impressions, view)
             pace = _train(self.members, course, recorder, checkpoints)
             recorder.save(draft)
             write_json(draft / "members.json", [member._asdict() for member in self.members])
@@ -153,21 +174,26 @@ class Cohort:
         failed = self.result().failed
         weights: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
+        valid: dict[str, Tensor] = {}
         for place, (member, number) in enumerate(zip(self.members, passes, strict=True)):
             if place not in failed:
                 state = self._state(place, number)
                 weights |= {f"{place}/{name}": tensor for name, tensor in state.items()}
-                scores[str(place)] = _scores(course, member, state)
+                scores[str(place)] = _scores(course, member, state, TEST)
+                valid[str(place)] = _scores(course, member, state, VALID)
         with whole_folder(self.folder / "students") as draft:
             save_file(weights, draft / "weights.safetensors")
             save_file(scores, draft / "scores.safetensors")
+            save_file(valid, draft / "valid.safetensors")
             write_json(draft / "passes.json", list(passes))
         for path in (self.folder / "trained").glob("pass-*.safetensors"):
             path.unlink()
 
-    def scores(self) -> dict[int, np.ndarray]:
-        """Log-odds of each member on the test rows of its vertical, `[rows, tasks]`; failed members are missing."""
-        with safe_open(self.folder / "students" / "scores.safetensors", "numpy") as file:
+    def scores(self, name: Literal["scores", "valid"] = "scores") -> dict[int, np.ndarray]:
+        """Log-odds of each member on the test rows of its vertical, `[rows, tasks]`, or on its validation rows
+        (`valid`); failed members are missing.
+        """
+        with safe_open(self.folder / "students" / f"{name}.safetensors", "numpy") as file:
             return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
 
     def passes(self) -> list[int]:
@@ -200,6 +226,8 @@ def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Mea
         course: what they are trained with; its knowledge may be None.
         count: steps; the first of them is not timed.
     """
+    course = course._replace(students=course.students.model_copy(update={"distill": Distill()}), tables=None)
+    members = [member._replace(inputs="") for member in members]
     settings, seeds = course.students.train, [member.random_seed for member in members]
     rows = _rows(members, course)
     steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
@@ -223,7 +251,8 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     learner = _learner(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
-    feed = Feed(course.view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard)
+    view, matched = course.seen(members[0]), course.students.distill.representation.weight > 0
+    feed = Feed(view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard, matched)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     start = monotonic()
@@ -241,30 +270,47 @@ def _rows(members: Sequence[Member], course: Course) -> list[np.ndarray]:
 def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
-    schemas = [course.view.schema(member.vertical) for member in members]
     weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))
-    head = students.distill.logit.head
-    distillation = Distillation(SOURCE, weight, temperature, head)
+    distillation = Distillation(SOURCE, weight, temperature, students.distill.logit.head)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
-    fleet = lambda: Fleet(seeded(lambda place: students.model.build(schemas[place], settings[place]), seeds))  # noqa: E731
-    width = _width(course, members[0])
-    tasks = len(course.impressions.tasks)
-    apart = [derived_seed(seed, "auxiliary") for seed in seeds]
-    heads = lambda: Fleet(seeded(lambda _: AuxiliaryHead(width, tasks), apart))  # noqa: E731
-    heads = heads if head == "auxiliary" else None
-    return Learner(fleet, Objective(distillation), pace, heads, compiled=course.trainer.compile)
+    fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
+    objective = Objective(distillation, _matching(course, settings))
+    return Learner(fleet, objective, pace, _heads(course, members), compiled=course.trainer.compile)
+
+
+def _matching(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:
+    channel = course.students.distill.representation
+    weight = torch.tensor([one.get("representation_weight", 0.0) for one in settings])
+    return Matching(SOURCE, weight, LOSSES[channel.loss].function) if channel.weight else None
+
+
+def _heads(course: Course, members: Sequence[Member]) -> Callable[[], Fleet] | None:
+    """What stands beside the students, if the recipe asks for anything."""
+    distill, tasks = course.students.distill, len(course.impressions.tasks)
+    matched = distill.representation
+    second, near = distill.logit.head == "auxiliary", matched.weight > 0 and LOSSES[matched.loss].projected
+    if not (second or near):
+        return None
+    width, wide = _width(course, members[0]), course.knowledge.manifest.width
+    apart = [derived_seed(member.random_seed, "auxiliary") for member in members]
+    make = lambda _: Beside(  # noqa: E731
+        AuxiliaryHead(width, tasks) if second else None, Projector(width, wide) if near else None
+    )
+    return lambda: Fleet(seeded(make, apart))
 
 
 def _width(course: Course, member: Member) -> int:
     """Width of a student's representation."""
-    ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
+    view = course.seen(member)
+    ranker = course.students.model.build(view.schema(member.vertical)).eval()
     row = torch.from_numpy(course.impressions.select(TRAIN, member.vertical)[:1])
-    return ranker(course.view.take(row).features).representation.shape[-1]
+    return ranker(view.take(row).features).representation.shape[-1]
 
 
-def _scores(course: Course, member: Member, state: dict[str, Tensor]) -> Tensor:
-    ranker = course.students.model.build(course.view.schema(member.vertical)).eval()
+def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:
+    view = course.seen(member)
+    ranker = course.students.model.build(view.schema(member.vertical)).eval()
     ranker.load_state_dict(state)
-    rows, correction = course.impressions.select(TEST, member.vertical), course.impressions.correction("students")
-    chunks = [prediction.logit for _, prediction in predictions(ranker, course.view, rows, correction)]
+    rows, correction = course.impressions.select(split, member.vertical), course.impressions.correction("students")
+    chunks = [prediction.logit for _, prediction in predictions(ranker, view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))

@@ -68,6 +68,7 @@ class Feed:
         seeds: each member's seed, from which ids are hidden at the rates that the recipe gives.
         knowledge: what there is to learn from, by name of the source.
         first: number of the first step that `steps` yields.
+        representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
     """
 
@@ -79,9 +80,10 @@ class Feed:
         knowledge: Mapping[str, Knowledge] | None = None,
         first: int = 0,
         heard: float = 0.0,
+        representation: bool = False,
     ) -> None:
         self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
-        self.knowledge, self.heard = knowledge or {}, heard
+        self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers each step's rows at once."""
@@ -97,7 +99,7 @@ class Feed:
         return len(self.steps)
 
     def _hear(self, table: Knowledge, rows: Int[Tensor, "members rows"]) -> Signal:
-        said, covered = table.take(rows, representation=False)
+        said, covered = table.take(rows, representation=self.representation)
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
     def _hide(self, batch: Batch, step: int) -> Batch:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
+from distill.inputs import NAME
 from distill.optimizer import Tables
 from distill.recipe.sections import Students
 from distill.sampling import pass_steps
@@ -15,6 +16,9 @@ Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
 
+
+FORMAT = 2
+"""Version of what is kept of a student; it counts up when an older one cannot be read any more."""
 
 FEWEST, MOST = 8, 256
 """Members of a stack, where there are as many: both even, for the sake of twins."""
@@ -33,6 +37,7 @@ class Member(NamedTuple):
         batch: number of rows of a step.
         settings: what may differ between members of one fleet.
         tables: how its tables are stepped, the same for a whole fleet.
+        inputs: name of the vectors that it sees beside the features of its arm's view; empty where there are none.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
         stack: hash of what all members of a stack have in common; members of several recipes may.
@@ -47,6 +52,7 @@ class Member(NamedTuple):
     batch: int
     settings: dict[str, float]
     tables: Tables
+    inputs: str
     fingerprint: str
     group: str
     stack: str = ""
@@ -92,10 +98,11 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
     own = {
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
-        "distill": {"logit": {"weight", "temperature"}},
+        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}},
     }
+    matched = students.distill.representation.weight > 0
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
-    return fingerprint(students.model.shape, shared, view.fingerprint, impressions.fingerprint, knowledge)
+    return fingerprint(students.model.shape, shared, matched, view.fingerprint, impressions.fingerprint, knowledge)
 
 
 def size_class(rows: int) -> int:
@@ -113,7 +120,7 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
         step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
             besides, few enough for the processor's cache.
     """
-    alike = lambda one: (-size_class(one.rows), one.tables, one.stack)  # noqa: E731
+    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.stack)  # noqa: E731
     ordered = sorted(members, key=lambda one: (*alike(one), *_place(one)))
     found = []
     for _, group in groupby(ordered, key=alike):
@@ -145,8 +152,8 @@ def _member(
     batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
-    common += [tables, *_thinned(impressions)]
-    lesson = [knowledge, students.distill.logit.head] if arm == "distilled" else []
+    common += [tables, FORMAT, *_thinned(impressions)]
+    lesson = _lesson(students, knowledge) if arm == "distilled" else []
     return Member(
         vertical=vertical,
         domain=impressions.domains[vertical],
@@ -157,6 +164,7 @@ def _member(
         batch=batch,
         settings=settings,
         tables=tables,
+        inputs=NAME if arm == "distilled" and students.distill.input is not None else "",
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, lesson, size_class(rows)),
     )
@@ -169,13 +177,25 @@ def _thinned(impressions: Impressions) -> list[float]:
 
 
 def _settings(students: Students, arm: Arm) -> dict[str, float]:
-    train, logit = students.train, students.distill.logit
-    return {
-        **students.model.rates,
-        **train.rates,
-        "logit_weight": logit.weight if arm == "distilled" else 0.0,
-        "temperature": logit.temperature if arm == "distilled" else 1.0,
-    }
+    """What may differ between members of one stack. A channel that is not used leaves no trace in a fingerprint."""
+    logit, representation = students.distill.logit, students.distill.representation
+    rates = {**students.model.rates, **students.train.rates}
+    if arm == "control":
+        return {**rates, "logit_weight": 0.0, "temperature": 1.0}
+    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
+    if representation.weight:
+        settings["representation_weight"] = representation.weight
+    if students.distill.sharing is not None:
+        settings["table_rate"] = students.distill.sharing.rate
+    return settings
+
+
+def _lesson(students: Students, knowledge: str) -> list[object]:
+    """What decides how a distilled student turns out, beyond what its twin has too."""
+    distill, lesson = students.distill, [knowledge, students.distill.logit.head]
+    if distill.representation.weight:
+        lesson.append(distill.representation.loss)
+    return lesson + [one for one in (distill.input, distill.sharing) if one is not None]
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:

@@ -1,5 +1,6 @@
 """Objective: what a member's loss is. The only place that reduces."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from jaxtyping import Float
@@ -32,6 +33,20 @@ class Distillation(NamedTuple):
     head: Literal["serving", "auxiliary"]
 
 
+class Matching(NamedTuple):
+    """How members' representations come near those of one source of knowledge.
+
+    Attributes:
+        source: name of the source in `Batch.knowledge`.
+        weight: factor of the loss, one a member; 0 for a control.
+        loss: of student, teacher and the weight of each row; `[members, rows]`, one of `distill.losses`.
+    """
+
+    source: str
+    weight: Float[Tensor, " members"]
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
 class Objective:
     """Mean over rows by weight, sum over tasks and over members: members never feel each other.
 
@@ -39,20 +54,23 @@ class Objective:
     scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher).
     """
 
-    def __init__(self, distillation: Distillation | None = None) -> None:
-        self.distillation = distillation
+    def __init__(self, distillation: Distillation | None = None, matching: Matching | None = None) -> None:
+        self.distillation, self.matching = distillation, matching
 
     def __call__(self, served: Prediction, taught: Prediction, batch: Batch) -> Losses:
         """The losses of one step.
 
         Args:
             served: what would be served, `[members, rows, tasks]`.
-            taught: what the teacher marks, the same shape; it is `served` itself where there is no other head.
+            taught: what the teacher marks: logits of the same shape, and representations of the teacher's width. It is
+                `served` itself where nothing stands beside the student.
             batch: the rows.
         """
-        row = self._rows(served, taught, batch)
+        row = self._rows(served, taught, batch).sum(-1)
+        if self.matching is not None:
+            row = row + self._matched(taught, batch, self.matching)
         weight = batch.weight / batch.weight.sum(-1, keepdim=True).clamp_min(1e-12)
-        member = (row.sum(-1) * weight).sum(-1)
+        member = (row * weight).sum(-1)
         return Losses(member.sum(), member)
 
     def _rows(self, served: Prediction, taught: Prediction, batch: Batch) -> Float[Tensor, "members rows tasks"]:
@@ -65,3 +83,8 @@ class Objective:
         share = weight[: len(label), None, None] * covered[..., None]
         marked = logit_distillation(taught.logit, teacher.logit, temperature[: len(label), None, None])
         return label * (1 - share) + marked * share if head == "serving" else label + marked * share
+
+    def _matched(self, taught: Prediction, batch: Batch, matching: Matching) -> Float[Tensor, "members rows"]:
+        teacher, covered = batch.knowledge[matching.source]
+        near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
+        return near * covered * matching.weight.to(near)[: len(near), None]

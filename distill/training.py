@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from distill.cohort import Cohort, Course, find
+from distill.data.impressions import VALID, Impressions
+from distill.fallback import Trial, harmed, trial
 from distill.files import read_json, write_json
 from distill.learner import accelerator
 from distill.member import Member, cohorts
+from distill.metrics import base_entropy, cross_entropy
 from distill.stopping import decide
 
 STEP_ROWS = 16_384
@@ -33,6 +36,8 @@ class Student(NamedTuple):
         member: which one.
         logit: its log-odds on the test rows of its vertical, `[rows, tasks]`; None if it failed.
         reason: why it failed.
+        valid: its log-odds on the validation rows; None if it failed.
+        fell_back: whether it goes without its teacher: log-odds, passes and curves are then those of its control.
         taken: after which of its passes it was taken.
         losses: its mean training loss in each pass, in nats.
         validation: its NE on its own validation rows after each pass; NaN where it has none.
@@ -42,6 +47,8 @@ class Student(NamedTuple):
     member: Member
     logit: np.ndarray | None
     reason: str
+    valid: np.ndarray | None
+    fell_back: bool
     taken: int
     losses: list[float]
     validation: list[float]
@@ -50,7 +57,7 @@ class Student(NamedTuple):
 
 def train_students(
     members: Sequence[Member],
-    courses: Courses,
+    course: Course,
     folder: Path,
     stopping: Path,
     train: Callable[[Sequence[Cohort], Courses], None] | None = None,
@@ -58,7 +65,27 @@ def train_students(
     """The students of `members`: found where they are, trained where they are not.
 
     Args:
-        members: who is wanted; whoever is named twice, as the twins of several settings are, is trained once.
+        members: who is wanted.
+        course: what they are trained with.
+        folder: of the cohorts.
+        stopping: of what groups have settled.
+        train: trains cohorts; one after another, in this process, where none is given.
+    """
+    courses = {member.stack: course for member in members}
+    return fallen_back(pooled_students(members, courses, folder, stopping, train), course)
+
+
+def pooled_students(
+    members: Sequence[Member],
+    courses: Courses,
+    folder: Path,
+    stopping: Path,
+    train: Callable[[Sequence[Cohort], Courses], None] | None = None,
+) -> list[Student]:
+    """The students of several recipes, each with what it has learned; whoever is named twice is trained once.
+
+    Args:
+        members: who is wanted.
         courses: what they are trained with, by their stack.
         folder: of the cohorts.
         stopping: of what groups have settled.
@@ -155,12 +182,14 @@ def _settled(groups: Iterable[str], stopping: Path) -> Mapping[str, int]:
 
 
 def _students(cohort: Cohort) -> list[Student]:
-    result, scores, passes = cohort.result(), cohort.scores(), cohort.passes()
+    result, scores, valid, passes = cohort.result(), cohort.scores(), cohort.scores("valid"), cohort.passes()
     return [
         Student(
             member,
             scores.get(place),
             result.failed.get(place, ""),
+            valid.get(place),
+            False,
             passes[place],
             result.curves[place],
             _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
@@ -168,6 +197,36 @@ def _students(cohort: Cohort) -> list[Student]:
         )
         for place, member in enumerate(cohort.members)
     ]
+
+
+def fallen_back(students: list[Student], course: Course) -> list[Student]:
+    """The same students, those that their teacher harms with all that their control has."""
+    fallback = course.students.distill.fallback
+    if fallback is None:
+        return students
+    controls = {(one.member.vertical, one.member.seed): one for one in students if one.member.arm == "control"}
+    pairs = [(one, controls.get((one.member.vertical, one.member.seed))) for one in students]
+    tried = [
+        place
+        for place, (one, twin) in enumerate(pairs)
+        if one.member.arm == "distilled" and one.valid is not None and twin is not None and twin.valid is not None
+    ]
+    harm = harmed([_trial(*pairs[place], course.impressions) for place in tried])
+    left = {place for place, probability in zip(tried, harm, strict=True) if probability > fallback.level}
+    return [
+        twin._replace(member=one.member, fell_back=True) if place in left else one
+        for place, (one, twin) in enumerate(pairs)
+    ]
+
+
+def _trial(student: Student, control: Student, impressions: Impressions) -> Trial:
+    """On validation rows, all tasks together."""
+    rows = impressions.select(VALID, student.member.vertical)
+    label, weight = impressions.label[rows], impressions.worth(rows)[:, None] * impressions.valid[rows]
+    costs = [cross_entropy(one.valid, label, weight).sum(-1) for one in (student, control)]
+    base = sum(base_entropy(*columns) for columns in zip(label.T, weight.T, strict=True))
+    cluster = rows if impressions.user is None else np.asarray(impressions.user[rows])
+    return trial(*costs, cluster, float(base))
 
 
 def _entropies(cross_entropy: np.ndarray, base: float) -> list[float]:

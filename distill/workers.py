@@ -22,6 +22,7 @@ from distill.recipe import Recipe
 from distill.recipe.sections import Students
 from distill.store import Store
 from distill.training import Courses, halves, train_in_turn, train_whole
+from distill.transfer import course_of
 
 WORTHWHILE = 4_000_000
 """Rows, times passes, from which a second process is worth the seconds that it takes to start."""
@@ -177,7 +178,7 @@ def _work(connection: Connection, jobs: Jobs, parent: int) -> None:
     torch.set_num_threads(1)
     try:
         tell = _teller(connection, parent)
-        course = cache(lambda stack: course_of(jobs[stack], tell))
+        course = cache(lambda stack: course_for(jobs[stack], tell))
         for cohort in _cohorts(connection):
             train_whole(cohort, course(cohort.stack))
             connection.send(("done", None))
@@ -187,20 +188,18 @@ def _work(connection: Connection, jobs: Jobs, parent: int) -> None:
         connection.send(("failed", RuntimeError(f"in a worker:\n{traceback.format_exc()}")))
 
 
-def course_of(job: Job, tell: Callable[[int], None]) -> Course:
+def course_for(job: Job, tell: Callable[[int], None]) -> Course:
     """What the members of a job are trained with, read from the store.
 
     Args:
         job: which members.
         tell: called with the rows of each step.
     """
-    students, store = job.recipe.students, Store(job.recipe.store)
+    store = Store(job.recipe.store)
     impressions = load(job.recipe.data, store.data)
     knowledge = store.knowledge.find(job.knowledge)
     assert knowledge is not None, "students train after their teacher"
-    return Course(
-        students, impressions, impressions.view(students.features, "vertical"), knowledge, tell, job.recipe.trainer
-    )
+    return course_of(job.recipe, impressions, knowledge, store, tell)
 
 
 def _cohorts(connection: Connection) -> Iterable[Cohort]:

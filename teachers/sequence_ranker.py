@@ -4,11 +4,10 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from distill.layers import MLP, Cross, FieldEmbedding
+from distill.layers import MLP, Cross, FieldEmbedding, Verticals
 from distill.layers.sequence import HistoryTowers, SequenceSettings
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction
-from teachers.attentive_cross import Verticals
 
 
 class SequenceRanker(Ranker):

@@ -23,7 +23,15 @@ FLOORS = [
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
-        *("objective", "heads", "fleet", "optimizer", "evidence"),
+        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
+    },
+    {
+        *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
+        *("representing", "transfer"),
+    },
+    {
+        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench"),
     },
     {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
     {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench", "sweep"},
@@ -40,6 +48,7 @@ RESTRICTED = {
     "polars": ("distill.data", "distill.knowledge", "distill.bench.impressions"),  # writes what it measures with
     "pyarrow": ("distill.data", "distill.knowledge"),
     "pandas": (),
+    "torchmetrics": ("distill.metrics",),  # one file of it, which the others do not import
     "typer": ("distill.cli",),
     "ruamel": ("distill.recipe",),
 }

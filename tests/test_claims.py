@@ -42,7 +42,7 @@ def students_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, 
     view = impressions.view(recipe.students.features, "vertical")
     members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
     course = Course(recipe.students, impressions, view, knowledge, lambda rows: None)
-    return train_students(members, {members[0].stack: course}, store.cohorts, store.stopping)
+    return train_students(members, course, store.cohorts, store.stopping)
 
 
 def true_entropies(impressions: Impressions, truth: np.ndarray, said: dict[str, np.ndarray]) -> float:

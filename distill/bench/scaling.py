@@ -77,9 +77,8 @@ def _trained(folder: Path, members: int) -> Cost:
     view = impressions.view(None, "vertical")
     course = Course(students, impressions, view, knowledge, lambda rows: None)
     everyone = roster(students, impressions, view, knowledge.manifest.fingerprint, seed=0)
-    courses = {everyone[0].stack: course}
     with TemporaryDirectory(dir=folder) as name:
-        work = partial(train_students, everyone, courses, Path(name) / "cohorts", Path(name) / "stopping")
+        work = partial(train_students, everyone, course, Path(name) / "cohorts", Path(name) / "stopping")
         return Cost(seconds_of(work), _peak())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, data, doctor, models, shipped, sweeps, verbs
+from distill.cli import bench, compare, data, doctor, losses, models, shipped, sweeps, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -58,11 +58,13 @@ def _app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for verb in (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, verbs.compare, verbs.ui, sweeps.sync):
+    recipes = (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui, sweeps.sync)
+    for verb in recipes:
         app.command()(verb)
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)
+    app.command()(losses.losses)
     app.command()(bench.bench)
     app.command()(doctor.doctor)
     return app

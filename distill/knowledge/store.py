@@ -18,7 +18,7 @@ from distill.types import Prediction, Settings, Signal
 STATE = "state.safetensors"
 """The learner's state, beside the shard it was committed with."""
 
-Kind = Literal["time_ahead", "cross_fit", "in_sample", "unknown"]
+Kind = Literal["time_ahead", "cross_fit", "in_sample", "snapshot", "unknown"]
 
 
 class Manifest(Settings):
@@ -44,6 +44,8 @@ class Manifest(Settings):
     """How the training rows were scored."""
     cut_off: float | None
     """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
+    unseen: tuple[str, ...] = ()
+    """Features that the teacher took for unseen when it scored, such as the place on a page."""
     negatives: float = 1.0
     """Share of the rows without a click that the teacher learnt from. What is stored speaks of all rows: the shift of
     log-odds that this costs is taken back."""
@@ -154,7 +156,7 @@ class KnowledgeWriter:
         if self.manifest.width:
             self._representation[rows] = prediction.representation.detach().float().numpy()
         self._covered[rows] = covered
-        if len(rows):
+        if logit.size:
             self._rounding = max(self._rounding, float(np.abs(self._logit[rows].astype(np.float32) - logit).max()))
 
     def commit(self, state: dict[str, Tensor] | None = None) -> None:

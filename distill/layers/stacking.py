@@ -32,7 +32,8 @@ def traced() -> bool:
 def applied(function: type[StackedFunction], *arguments: Any) -> Any:
     """Runs a function; under autocast, in the lower precision, unless it says that it is `exact`."""
     device = next(one.device.type for one in arguments if isinstance(one, Tensor))
-    if torch.is_autocast_enabled(device) and not function.exact:
+    # What stands on "meta" is only counted, and autocast has never heard of it.
+    if device != "meta" and torch.is_autocast_enabled(device) and not function.exact:
         lower = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             return _run(function, *(_lowered(one, lower) for one in arguments))

@@ -56,13 +56,14 @@ class MemberAdam(torch.optim.Optimizer):
         self.steps += torch.tensor(self.live)
         gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
         reads = [_reads(table.grad) for table in self._tables]
-        for member, (rate, *rest, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
+        for member, (rate, *rest, pace, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
             if self.live[member]:
                 step = Step(rate * self.scale[member], *rest, number)
+                slow = step._replace(learning_rate=step.learning_rate * pace)
                 if gradients:
                     adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
                 for rule, own, (ids, rows) in zip(self._tables.values(), self._own_tables[member], reads, strict=True):
-                    rule.step(*own, ids[member], rows[member], step)
+                    rule.step(*own, ids[member], rows[member], slow)
         return loss
 
     def narrow(self, members: int) -> None:

@@ -15,6 +15,7 @@ class Rates(NamedTuple):
         beta1: share of the mean gradient that is kept.
         beta2: share of the mean squared gradient that is kept.
         l2: weight of half the squared norm of all embeddings in the loss, read or not; its gradient is l2 * embedding.
+        table_rate: learning rate of embeddings, as a share of the others'; 0 keeps them as they are.
     """
 
     learning_rate: Sequence[float]
@@ -22,11 +23,13 @@ class Rates(NamedTuple):
     beta1: Sequence[float]
     beta2: Sequence[float]
     l2: Sequence[float]
+    table_rate: Sequence[float]
 
     @classmethod
     def of(cls, settings: Sequence[Mapping[str, float]]) -> "Rates":
-        """From the settings of each member."""
-        return cls(*([one[name] for one in settings] for name in cls._fields))
+        """From the settings of each member; embeddings learn as fast as the rest where they do not say."""
+        whole = [{"table_rate": 1.0} | dict(one) for one in settings]
+        return cls(*([one[name] for one in whole] for name in cls._fields))
 
 
 class Step(NamedTuple):

@@ -21,6 +21,7 @@ class Steps(NamedTuple):
         beta1: share of the mean gradient that is kept.
         beta2: share of the mean squared gradient that is kept.
         l2: of embeddings.
+        pace: learning rate of embeddings, as a share of the others'.
         full1: how full the mean gradient is, which was zero at first: 1 - beta1 ** steps.
         full2: how full the mean squared gradient is.
     """
@@ -31,6 +32,7 @@ class Steps(NamedTuple):
     beta1: Tensor
     beta2: Tensor
     l2: Tensor
+    pace: Tensor
     full1: Tensor
     full2: Tensor
 
@@ -61,17 +63,18 @@ class StackAdam(MemberAdam):
             moments = self.state[parameter].values()
             _adam(parameter.data, parameter.grad, *moments, steps.beside(parameter))
         for table, rule in self._tables.items():
-            _TABLES[type(rule)](table, self.state[table], steps)
+            _TABLES[type(rule)](table, self.state[table], steps._replace(rate=steps.rate * steps.pace))
         return loss
 
     def _steps(self) -> Steps:
         members = len(self.steps)
         vectors = [self.live, self.scale, *self.rates]
         table = torch.tensor([list(one[:members]) for one in vectors], dtype=torch.float64).to(self.steps.device)
-        live, scale, rate, decay, beta1, beta2, l2 = table
+        live, scale, rate, decay, beta1, beta2, l2, pace = table
         self.steps += live
         # In double precision: 1 - 0.999 would lose half of its digits.
-        return Steps(live, live * scale * rate, decay, beta1, beta2, l2, 1 - beta1**self.steps, 1 - beta2**self.steps)
+        full = 1 - beta1**self.steps, 1 - beta2**self.steps
+        return Steps(live, live * scale * rate, decay, beta1, beta2, l2, pace, *full)
 
 
 def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: Steps) -> None:

@@ -84,7 +84,7 @@ class Train(Settings):
     @property
     def rates(self) -> dict[str, float]:
         """What of this may differ between members of one stack."""
-        return {name: getattr(self, name) for name in Rates._fields}
+        return {name: getattr(self, name) for name in Rates._fields if name != "table_rate"}
 
 
 class TeacherTrain(Train):
@@ -165,11 +165,54 @@ class LogitChannel(Settings):
     """`softmax` is refused: over a single logit its gradient is exactly zero."""
 
 
+Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
+
+
+class RepresentationChannel(Settings):
+    """Representation matching: a projection of the student's representation comes near the teacher's of the row."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Of the loss, beside the others; 0 matches nothing."""
+    loss: Matching = "cosine"
+    """What near means; see `distill losses`."""
+
+
+class InputChannel(Settings):
+    """Representation as an input: the trained teacher's, of an impression of which it is shown some features only."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
+
+
+class SharingChannel(Settings):
+    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
+
+    tables: Literal["start"] = "start"
+    """`start`: they are where the student begins."""
+    rate: float = Field(default=1.0, ge=0)
+    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+
+
+class Fallback(Settings):
+    """Students that their teacher harms on validation rows go without it: what is served is their control."""
+
+    level: float = Field(default=0.5, gt=0, lt=1)
+    """Probability of harm from which a student falls back, its own rows and those of all others considered."""
+
+
 class Distill(Settings):
     """What moves from the teacher to the students."""
 
     logit: LogitChannel = LogitChannel()
     """The logit channel."""
+    representation: RepresentationChannel = RepresentationChannel()
+    """Representation matching."""
+    input: InputChannel | None = None
+    """The teacher's representation as an input of the student."""
+    sharing: SharingChannel | None = None
+    """Embeddings taken over from the teacher."""
+    fallback: Fallback | None = None
+    """Who goes without the teacher after all."""
 
 
 class Stopping(Settings):
@@ -211,6 +254,23 @@ class Evidence(Settings):
     min_positives: int = Field(default=30, ge=1)
     """Users with a click among the test rows, and as many with a non-click, below which a vertical stays `undecided`;
     rows, where no user is named. Thirty keeps the error rate that `distill.evidence` states."""
+    slices: tuple[str, ...] = ()
+    """Parts of the test rows to look at: columns, `new:COLUMN` (no such value in the vertical's training rows),
+    `length:FEATURE` (of a history), `hour:COLUMN` (of a time)."""
+
+
+class Gates(Settings):
+    """What students must reach before `distill compare --gate` lets them pass; null asks for nothing."""
+
+    ne_gain: float | None = None
+    """Least lower end of the interval of the gain in NE: 0 passes what surely helps, -0.002 what surely does not hurt
+    by more than that."""
+    calibration: float | None = Field(default=None, ge=0)
+    """Greatest distance of the calibration ratio from 1, or two standard errors of it where these are more."""
+    gauc: float | None = Field(default=None, ge=0)
+    """Greatest loss of GAUC against the control."""
+    hurt: float | None = Field(default=None, ge=0, le=1)
+    """Greatest share of the students of a run whose verdict is `hurt`; where it is more, none of them passes."""
 
 
 class Tracking(Settings):
@@ -246,6 +306,8 @@ class Recipe(Settings):
     """The small ones."""
     evidence: Evidence = Evidence()
     """How sure a verdict must be."""
+    gates: Gates = Gates()
+    """What a student must reach to be shipped."""
     tracking: Tracking = Tracking()
     """Where the students are recorded."""
     trainer: Trainer = Trainer()

@@ -8,7 +8,7 @@ from typing import Any
 from distill.cohort import Cohort, Course
 from distill.errors import Fault, RecipeError
 from distill.training import Courses, train_whole
-from distill.workers import ATTEMPTS, Job, Jobs, course_of, longest_last, rows_seen
+from distill.workers import ATTEMPTS, Job, Jobs, course_for, longest_last, rows_seen
 
 
 def train_on_ray(jobs: Jobs, cohorts: Sequence[Cohort], courses: Courses) -> None:
@@ -59,7 +59,7 @@ def _course(knowledge: str, recipe: str, job: Job) -> Course:
     """What a job's members are trained with; a worker of Ray keeps it for its next task."""
     key = (knowledge, recipe)
     if key not in _courses():
-        _courses()[key] = course_of(job, lambda rows: None)
+        _courses()[key] = course_for(job, lambda rows: None)
     return _courses()[key]
 
 

@@ -14,7 +14,8 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point, Sweep
-from distill.training import Courses, Student, train_students, wanting
+from distill.training import Courses, Student, fallen_back, pooled_students, wanting
+from distill.transfer import course_of
 from distill.workers import Job, Jobs, rows_seen
 
 Engine = Callable[[Jobs, list[Cohort], Courses], None]
@@ -62,6 +63,7 @@ class Pool:
 
     Args:
         points: those of the sweep.
+        store: where everything is found.
         tell: called with the rows of each step.
 
     Attributes:
@@ -70,7 +72,8 @@ class Pool:
         jobs: stack -> what another process needs to do so.
     """
 
-    def __init__(self, points: list[Taught], tell: Callable[[int], None]) -> None:
+    def __init__(self, points: list[Taught], store: Store, tell: Callable[[int], None]) -> None:
+        self.store = store
         self.members: list[list[Member]] = []
         self.courses: dict[str, Course] = {}
         self.jobs: dict[str, Job] = {}
@@ -85,20 +88,29 @@ class Pool:
         """The members of all points, one after another."""
         return [member for members in self.members for member in members]
 
-    def train(self, store: Store, engine: Engine) -> list[list[Student]]:
+    def train(self, engine: Engine) -> list[list[Student]]:
         """The students of each point, found or trained."""
         train = lambda cohorts, courses: engine(self.jobs, cohorts, courses)  # noqa: E731
-        students = iter(train_students(self.everyone, self.courses, store.cohorts, store.stopping, train))
-        return [[next(students) for _ in members] for members in self.members]
+        students = iter(pooled_students(self.everyone, self.courses, self.store.cohorts, self.store.stopping, train))
+        return [self._settled([next(students) for _ in members]) for members in self.members]
 
-    def wanting(self, store: Store) -> list[Cohort]:
+    def wanting(self) -> list[Cohort]:
         """The cohorts that have to be trained."""
         device = next(iter(self.courses.values())).trainer.device
-        return wanting(self.everyone, store.cohorts, device)
+        return wanting(self.everyone, self.store.cohorts, device)
 
     def rows(self, cohorts: list[Cohort]) -> int:
         """Rows that the training of cohorts goes through."""
         return sum(rows_seen(cohort, self.courses[cohort.stack].students) for cohort in cohorts)
+
+    def _settled(self, students: list[Student]) -> list[Student]:
+        """Those of one point, whom their teacher harms with what their control has, if the recipe says so."""
+        stacks = list(dict.fromkeys(student.member.stack for student in students))
+        own = {stack: [one for one in students if one.member.stack == stack] for stack in stacks}
+        found = {
+            one.member.fingerprint: one for stack in stacks for one in fallen_back(own[stack], self.courses[stack])
+        }
+        return [found[student.member.fingerprint] for student in students]
 
     def _enrolled(self, taught: Taught, tell: Callable[[int], None]) -> Iterator[Member]:
         """Each vertical's members, with the settings that hold for it."""
@@ -114,7 +126,6 @@ class Pool:
         view = impressions.view(students.features, "vertical")
         members = roster(students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
         if members and members[0].stack not in self.courses:
-            course = Course(students, impressions, view, knowledge, tell, recipe.trainer)
-            self.courses[members[0].stack] = course
+            self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, tell)
             self.jobs[members[0].stack] = Job(recipe, knowledge.manifest.fingerprint)
         return members

@@ -18,9 +18,15 @@ LINES = 40
 HEAD = ("point", "ne_valid", "ne_control", "ne_student", "ne_gain", "ne_gain_low", "ne_gain_high", "helped", "hurt")
 
 
-def begun(sweep: Sweep, key: str) -> RunRecord:
-    """The parent as it stands when the sweep begins."""
-    record = started(sweep.base, key)
+def begun(sweep: Sweep, key: str, data: str) -> RunRecord:
+    """The parent as it stands when the sweep begins.
+
+    Args:
+        sweep: which one.
+        key: its own.
+        data: fingerprint of the first point's.
+    """
+    record = started(sweep.base, key, data)
     points = json.dumps([{"point": point.name, "changes": point.changes} for point in sweep.points], indent=1)
     return replace(
         record,
@@ -51,7 +57,7 @@ def records(
 
 
 def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
-    record, text = begun(sweep, key), markdown(found)
+    record, text = begun(sweep, key, found["data"]), markdown(found)
     artifacts = {"sweep.md": text, "sweep.json": json.dumps(found, indent=1)}
     return replace(
         record, metrics=dict(found["summary"]), artifacts=record.artifacts | artifacts, note=text, finished=True

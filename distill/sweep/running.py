@@ -13,7 +13,7 @@ from distill.judging import judged
 from distill.learner import accelerator
 from distill.pipeline import experiment, identity
 from distill.progress import Progress
-from distill.report.summary import number
+from distill.report.scores import number
 from distill.store import Store
 from distill.sweep import recording
 from distill.sweep.choosing import choices, chosen, pooled
@@ -52,11 +52,12 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             points = taught(sweep, store, progress)
             key = key_of(sweep, points)
             if key not in tracker.run_ids():
-                tracker.record(recording.begun(sweep, key))
+                tracker.record(recording.begun(sweep, key, points[0].impressions.fingerprint))
             study = partial(_study, store=store, progress=progress, engine=engine, retry=retry)
             points, rungs = _last_rung(sweep, points, study)
             students = study(points)
             found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs}
+            found["data"] = points[0].impressions.fingerprint
             found = _publish(sweep._replace(points=[one.point for one in points]), found, students, tracker, progress)
         found["seconds"] = progress.seconds
         write_json(_latest(sweep, store), found)
@@ -76,8 +77,8 @@ def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
     store = Store(sweep.base.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         points = taught(sweep, store, progress)
-    pool = Pool(points, lambda rows: bar.advance(rows))
-    cohorts = longest_last(pool.wanting(store))[::-1][number::of]
+    pool = Pool(points, store, lambda rows: bar.advance(rows))
+    cohorts = longest_last(pool.wanting())[::-1][number::of]
     with progress.stage("students", pool.rows(cohorts)) as bar:
         train_here(pool.jobs, cohorts, pool.courses)
 
@@ -131,13 +132,13 @@ def _at(points: list[Taught], passes: int) -> list[Taught]:
 
 def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine, retry: bool) -> list[list[Student]]:
     advance = lambda rows: bar.advance(rows)  # noqa: E731
-    pool = Pool(points, advance)
+    pool = Pool(points, store, advance)
     if retry:
         progress.note(f"{forget_failed(pool.everyone, store.cohorts)} students that failed are trained again")
-    cohorts = pool.wanting(store)
+    cohorts = pool.wanting()
     progress.note(f"{len(points)} points, {len({one.fingerprint for one in pool.everyone})} students of both arms")
     with progress.stage("students", pool.rows(cohorts)) as bar:
-        return pool.train(store, engine)
+        return pool.train(engine)
 
 
 def _judge(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from distill.report.summary import number
+from distill.report.scores import number
 from distill.sweep.choosing import Choice, pooled
 from distill.sweep.points import Point
 from distill.training import Student

@@ -77,7 +77,7 @@ def members(course: Course) -> list[Member]:
 
 
 def trained(course: Course, folder: Path, wanted: list[Member]) -> list[Student]:
-    return train_students(wanted, {wanted[0].stack: course}, folder / "cohorts", folder / "stopping")
+    return train_students(wanted, course, folder / "cohorts", folder / "stopping")
 
 
 def ratio(impressions: Impressions, rows: np.ndarray, logit: np.ndarray) -> float:

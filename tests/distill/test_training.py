@@ -72,8 +72,7 @@ def members(course: Course) -> list[Member]:
 
 
 def trained(course: Course, folder: Path, wanted: list[Member] | None = None) -> list[Student]:
-    wanted = wanted or members(course)
-    return train_students(wanted, {wanted[0].stack: course}, folder / "cohorts", folder / "stopping")
+    return train_students(wanted or members(course), course, folder / "cohorts", folder / "stopping")
 
 
 @pytest.fixture(scope="module")

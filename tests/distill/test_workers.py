@@ -51,7 +51,7 @@ class Run:
         members = roster(students, self.impressions, view, self.job.knowledge, seed=0)
         course = Course(students, self.impressions, view, self.knowledge, lambda rows: None)
         self.stack = members[0].stack
-        return train_students(members, {self.stack: course}, folder / "cohorts", folder / "stopping", train)
+        return train_students(members, course, folder / "cohorts", folder / "stopping", train)
 
     def apart(self, count: int):
         return lambda cohorts, courses: train_apart(

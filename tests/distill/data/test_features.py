@@ -14,7 +14,7 @@ from distill.data.impressions import Impressions
 from distill.errors import DataError
 from distill.types import GAPS, PAD, UNSEEN
 
-PACE = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PACE = settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 VALUES = {
     "whole": (pl.Int64, st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5)),

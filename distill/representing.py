@@ -1,0 +1,122 @@
+"""Representing: what a trained teacher has to give besides its marks: vectors of users, and its tables."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from distill.data.impressions import TRAIN, View
+from distill.data.layout import EVENTS, IDS, numeric_columns, of_kind
+from distill.data.settings import Vector
+from distill.feed import predictions
+from distill.fingerprint import fingerprint
+from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
+from distill.ranker import Ranker
+from distill.scoring import Lesson
+from distill.sharing import TeacherTables, starts, widest
+from distill.types import PAD, UNSEEN, Batch
+
+SHARD = 1_000_000
+"""Rows of a shard."""
+
+LEAST = 1e-6
+"""Smallest spread of a coordinate, so that one that never moves stays at zero."""
+
+
+class Shown(View):
+    """A view of which only some features are shown; ids of the others are unseen, their numbers and histories empty.
+
+    Args:
+        view: the whole.
+        features: what is shown.
+    """
+
+    def __init__(self, view: View, features: tuple[str, ...]) -> None:
+        self.__dict__ |= view.__dict__
+        self.view = view
+        shown = set(features)
+        self._ids = torch.tensor([name in shown for name in of_kind(view.features, *IDS)])
+        self._numbers = torch.tensor(
+            [name in shown for name in view.features for _ in numeric_columns({name: view.features[name]})]
+        )
+        self._events = {name: name in shown for name in of_kind(view.features, *EVENTS)}
+        self._vectors_shown = {name: name in shown for name in of_kind(view.features, Vector)}
+
+    def take(self, rows: torch.Tensor) -> Batch:
+        """Gathers the impressions with these row numbers, as far as they are shown."""
+        batch = self.view.take(rows)
+        seen = batch.features
+        shown = seen._replace(
+            categorical=seen.categorical.where(self._ids, UNSEEN),
+            numeric=seen.numeric.where(self._numbers, 0),
+            sequences={
+                name: ids if self._events[name] else ids.new_full(ids.shape, PAD)
+                for name, ids in seen.sequences.items()
+            },
+            vectors={name: one if self._vectors_shown[name] else one * 0 for name, one in seen.vectors.items()},
+        )
+        return batch._replace(features=shown)
+
+
+def vectors_of(lesson: Lesson, knowledge: Knowledge, features: tuple[str, ...], store: KnowledgeStore) -> Knowledge:
+    """The representations that the trained teacher gives to every row when it is shown some features only.
+
+    All by its last state: vectors of one teacher have the same axes, where those of a teacher that goes on learning
+    turn. It has seen the labels of training rows, but not of these rows alone: rows of one user and time look alike.
+
+    Args:
+        lesson: of the teacher.
+        knowledge: its table.
+        features: what it is shown; for the vector of a user, nothing of the candidate.
+        store: where the table is found or made.
+    """
+    name = fingerprint("vectors", knowledge.manifest.fingerprint, sorted(features))
+    found = store.find(name)
+    if found is not None:
+        return found
+    changes = {"fingerprint": name, "kind": "snapshot", "tasks": ()}
+    writer = store.writer(knowledge.manifest.model_copy(update=changes))
+    ranker, view = trained(lesson, knowledge.folder), Shown(lesson.view, features)
+    for first in range(0, knowledge.manifest.rows, SHARD):
+        rows = np.arange(first, min(first + SHARD, knowledge.manifest.rows))
+        for chunk, said in predictions(ranker, view, writer.share(rows)):
+            writer.add(chunk, said._replace(logit=said.logit[:, :0]))
+        writer.commit()
+    return writer.finish(_moments(writer, lesson))
+
+
+def tables_of(lesson: Lesson, knowledge: Knowledge, width: int) -> TeacherTables:
+    """The tables of the trained teacher, for students with embeddings of so many numbers."""
+    embedding = widest(trained(lesson, knowledge.folder))[1]
+    schema = lesson.view.schema(None)
+    tables = {
+        name: embedding.weight.detach()[first : first + schema.tables[name]] for name, first in starts(schema).items()
+    }
+    return TeacherTables(lesson.view, tables, _counts(lesson), width)
+
+
+def trained(lesson: Lesson, folder: Path) -> Ranker:
+    """The teacher as it was after its last row; the first one, where there are several."""
+    ranker = lesson.teacher.model.build(lesson.view.schema(None)).eval()
+    weights = load_file(folder / "snapshot.safetensors")
+    ranker.load_state_dict({name[2:]: tensor for name, tensor in weights.items() if name.startswith("0/")})
+    return ranker
+
+
+def _counts(lesson: Lesson) -> dict[str, np.ndarray]:
+    """How often the candidates of training rows have each id of each table; at least once, for histories have more."""
+    schema, rows = lesson.view.schema(None), lesson.impressions.select(TRAIN)
+    counts = {name: np.ones(height) for name, height in schema.tables.items()}
+    for first in range(0, len(rows), SHARD):
+        ids = lesson.view.take(torch.from_numpy(rows[first : first + SHARD])).features.categorical.numpy()
+        for place, name in enumerate(schema.categorical):
+            counts[name] += np.bincount(ids[:, place], minlength=schema.tables[name])
+    return counts
+
+
+def _moments(writer: KnowledgeWriter, lesson: Lesson) -> dict[str, list[float]]:
+    """Mean and spread of each coordinate over training rows."""
+    rows = torch.from_numpy(lesson.impressions.select(TRAIN))
+    vectors = writer.read().take(rows).prediction.representation.double()
+    return {"mean": vectors.mean(0).tolist(), "spread": vectors.std(0).clamp_min(LEAST).tolist()}

@@ -1,0 +1,77 @@
+"""Sharing: tables of embeddings that students start from, made from those of their teacher."""
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from distill.data.impressions import View
+from distill.data.matching import matched
+from distill.layers import FieldEmbedding
+from distill.ranker import Ranker
+from distill.types import FeatureSchema
+
+
+class TeacherTables:
+    """The embedding tables of a trained teacher, in as many coordinates as a student has.
+
+    Each table is projected on the directions in which the embeddings of training rows are largest: those of its
+    singular value decomposition, an id weighted by how often it is seen. Of all projections to that width this one
+    loses least of the teacher's vectors (Eckart and Young, 1936), and none where they have no more directions.
+
+    Args:
+        view: what the teacher saw.
+        tables: name of a table -> the teacher's embeddings of its ids.
+        counts: name of a table -> how often each id is seen in training rows.
+        width: of the student's embeddings.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        tables: Mapping[str, Float[Tensor, "height wide"]],
+        counts: Mapping[str, np.ndarray],
+        width: int,
+    ) -> None:
+        self.view = view
+        self.tables = {name: projected(table, torch.from_numpy(counts[name]), width) for name, table in tables.items()}
+
+    def start(self, ranker: Ranker, view: View, vertical: str) -> None:
+        """Gives a student's table the teacher's vectors of its ids; those that the teacher does not know stay random.
+
+        Args:
+            ranker: a fresh student.
+            view: what it sees.
+            vertical: its own.
+        """
+        schema = view.schema(vertical)
+        embedding = widest(ranker)[1]
+        for name, first in starts(schema).items():
+            if name in self.tables:
+                ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
+                with torch.no_grad():
+                    embedding.weight[first + ours] = self.tables[name][theirs]
+
+
+def projected(
+    table: Float[Tensor, "height wide"], counts: Float[Tensor, " height"], width: int
+) -> Float[Tensor, "height width"]:
+    """A table in fewer coordinates (or in more, the last ones zero), its products of rows kept as well as can be."""
+    weighted = table.double() * counts.double().sqrt().unsqueeze(-1)
+    directions = torch.linalg.svd(weighted, full_matrices=False).Vh[:width].mT
+    narrow = (table.double() @ directions).to(table.dtype)
+    return nn.functional.pad(narrow, (0, width - narrow.shape[-1]))
+
+
+def widest(ranker: nn.Module) -> tuple[str, FieldEmbedding]:
+    """Name and module of a ranker's embeddings; the widest ones, where there are several."""
+    found = [(name, one) for name, one in ranker.named_modules() if isinstance(one, FieldEmbedding)]
+    return max(found, key=lambda pair: pair[1].weight.shape[-1])
+
+
+def starts(schema: FeatureSchema) -> dict[str, int]:
+    """First row of each table in the tall one."""
+    return dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0), strict=False))
