@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Literal, NamedTuple
@@ -29,14 +28,11 @@ from distill.member import SOURCE, Member
 from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import Distill, Students, Trainer
+from distill.recipe.sections import Students, Trainer
 from distill.recorder import Recorder
-from distill.sampling import FILL, Shuffled
+from distill.sampling import Shuffled
 from distill.sharing import TeacherTables
 from distill.stopping import Validation
-
-PROBED = 12
-"""Steps of a probe: enough to tell a minute from an hour."""
 
 CHECKPOINT = 30.0
 """Seconds between two checkpoints of a cohort: what a killed worker loses at most."""
@@ -213,42 +209,14 @@ def find(folder: Path) -> list[Cohort]:
     return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
 
 
-def paces(folder: Path) -> list[Measured]:
-    """How fast the cohorts below a folder were trained, as far as they say so."""
-    return [Measured(**read_json(path)) for path in sorted(folder.glob("*/trained/pace.json"))]
-
-
-def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Measured:
-    """How fast members train: some of their first steps, without a teacher, which are then forgotten.
-
-    Args:
-        members: those of a cohort.
-        course: what they are trained with; its knowledge may be None.
-        count: steps; the first of them is not timed.
-    """
-    course = course._replace(students=course.students.model_copy(update={"distill": Distill()}), tables=None)
-    members = [member._replace(inputs="") for member in members]
-    settings, seeds = course.students.train, [member.random_seed for member in members]
-    rows = _rows(members, course)
-    steps = Shuffled(rows, seeds, settings.batch, [settings.epochs] * len(members), settings.least_steps)
-    learner = _learner(members, course, steps.steps)
-    learner.objective = Objective()
-    clock: list[float] = []
-    few = list(islice(steps, count))
-    told = Advance(lambda _: clock.append(monotonic()))
-    train(learner, Feed(course.view, few, seeds), [told], course.trainer.device, settings.precision)
-    timed = sum(int((rows != FILL).sum()) for rows in few[1:])
-    return Measured(fingerprint(course.students.model.shape), timed, clock[-1] - clock[0])
-
-
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> Measured:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
-    rows = _rows(members, course)
+    rows = rows_of(members, course)
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
-    learner = _learner(members, course, steps.steps)
+    learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
     view, matched = course.seen(members[0]), course.students.distill.representation.weight > 0
@@ -263,11 +231,19 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     return Measured(fingerprint(course.students.model.shape), seen, seconds)
 
 
-def _rows(members: Sequence[Member], course: Course) -> list[np.ndarray]:
-    return [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
+def rows_of(members: Sequence[Member], course: Course) -> list[np.ndarray]:
+    """The training rows of each member."""
+    return [course.impressions.trainingrows_of(one.vertical, "students", one.random_seed) for one in members]
 
 
-def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
+def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
+    """What trains members as one stack.
+
+    Args:
+        members: in the order of the stack.
+        course: what they are trained with.
+        steps: of each.
+    """
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
     weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))

@@ -27,14 +27,12 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
-        *("representing", "transfer"),
+        *("representing", "transfer", "probing"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench"),
+        *("testing", "workers", "bench", "sweep"),
     },
-    {"learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"},
-    {"pipeline", "planning", "judging", "recording", "report", "testing", "workers", "bench", "sweep"},
     {"cli"},
 ]
 """Modules and packages of `distill`, from the ground up. A module imports from its own floor or from below."""

@@ -3,11 +3,12 @@
 from statistics import median
 from typing import Any
 
-from distill.cohort import Cohort, Course, paces, probe
+from distill.cohort import Cohort, Course
 from distill.data.impressions import Impressions, load
 from distill.fingerprint import fingerprint
 from distill.member import Member, roster
 from distill.planning import cohort_facts, data_stage, teacher_stage, weight_bytes
+from distill.probing import paces, probe
 from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point, Sweep
