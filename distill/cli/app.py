@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, compare, data, doctor, losses, models, shipped, sweeps, verbs
+from distill.cli import bench, compare, data, doctor, exporting, losses, models, shipped, sweeps, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -60,6 +60,8 @@ def _app() -> typer.Typer:
     )
     recipes = (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui, sweeps.sync)
     for verb in recipes:
+        app.command()(verb)
+    for verb in (exporting.export, exporting.score):
         app.command()(verb)
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")
