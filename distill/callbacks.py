@@ -1,8 +1,11 @@
 """What happens beside training, each a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +64,8 @@ class Passes(Callback):
 class Checkpoint(Callback):
     """Saves a training now and then, so that a killed one loses no more than that.
 
+    Asked to stop, by Ctrl-C or by who started a worker, it finishes the step, saves and ends; asked twice, at once.
+
     Args:
         save: called with the learner and the number of steps that are done.
         every: seconds between two of them.
@@ -69,12 +74,37 @@ class Checkpoint(Callback):
     def __init__(self, save: Callable[[Learner, int], None], every: float) -> None:
         self.save, self.every = save, every
         self.last = time.monotonic()
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, learner: Learner) -> None:
+        """Listens, where nobody has said to ignore it."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._ask)
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Saves, if it is time."""
-        if time.monotonic() - self.last >= self.every:
+        if self.asked or time.monotonic() - self.last >= self.every:
             self.save(learner, learner.first_step + batch_idx + 1)
             self.last = time.monotonic()
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def teardown(self, trainer: Trainer, learner: Learner, stage: str) -> None:
+        """Listens no more."""
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def on_exception(self, trainer: Trainer, learner: Learner, exception: BaseException) -> None:
+        """Likewise: an interrupted training has no teardown."""
+        self.teardown(trainer, learner, "fit")
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 class ScoreAhead(Callback):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from distill.callbacks import Advance, Checkpoint, Passes
 from distill.checkpoints import Checkpoints
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import Feed, predictions
-from distill.files import read_json, whole_folder, write_json
+from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.heads import AuxiliaryHead, Beside, Projector
@@ -44,7 +45,7 @@ class Course(NamedTuple):
         students: their section of the recipe.
         impressions: the rows.
         view: their features.
-        knowledge: what the teacher said.
+        knowledge: what the teacher said; None where training is only timed.
         tell: called with the rows of each step.
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
@@ -54,7 +55,7 @@ class Course(NamedTuple):
     students: Students
     impressions: Impressions
     view: View
-    knowledge: Knowledge
+    knowledge: Knowledge | None
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
@@ -67,7 +68,7 @@ class Course(NamedTuple):
     def fresh(self, member: Member) -> Ranker:
         """A member before its first step; random weights are drawn from torch's global generator."""
         view = self.seen(member)
-        ranker = self.students.model.build(view.schema(member.vertical))
+        ranker = self.students.model.build(view.schema(member.vertical), member.settings)
         if self.tables is not None and member.arm == "distilled":
             self.tables.start(ranker, view, member.vertical)
         return ranker
@@ -87,6 +88,20 @@ class Trained(NamedTuple):
     failed: dict[int, str]
 
 
+class Measured(NamedTuple):
+    """How fast members were trained.
+
+    Attributes:
+        shape: fingerprint of what they are.
+        rows: rows of all their steps together.
+        seconds: in which these were taken.
+    """
+
+    shape: str
+    rows: int
+    seconds: float
+
+
 class Cohort:
     """A cohort on disk: first its passes, then, once it is decided which of them counts, its students.
 
@@ -100,9 +115,29 @@ class Cohort:
         self.folder = folder / fingerprint([member.fingerprint for member in members])
 
     @property
+    def stack(self) -> str:
+        """What its members have in common."""
+        return self.members[0].stack
+
+    @property
     def trained(self) -> bool:
         """Whether its passes are there."""
         return (self.folder / "trained").exists()
+
+    @property
+    def present(self) -> set[str]:
+        """Fingerprints of its members, but for those that were forgotten in order to be trained again."""
+        path = self.folder / "forgotten.json"
+        return {member.fingerprint for member in self.members} - set(read_json(path) if path.exists() else [])
+
+    def forget(self, fingerprints: set[str]) -> None:
+        """Lets go of members, that they may be trained again; of its whole training, if nobody is left."""
+        left = self.present - fingerprints
+        if left:
+            forgotten = {member.fingerprint for member in self.members} - left
+            write_json(self.folder / "forgotten.json", sorted(forgotten))
+        else:
+            discard(self.folder)
 
     @property
     def judged(self) -> bool:
@@ -115,9 +150,10 @@ class Cohort:
         with whole_folder(self.folder / "trained") as draft:
             view = course.seen(self.members[0])
             recorder = Recorder(course.students.train.epochs, self.members, course.impressions, view)
-            _train(self.members, course, recorder, checkpoints)
+            pace = _train(self.members, course, recorder, checkpoints)
             recorder.save(draft)
             write_json(draft / "members.json", [member._asdict() for member in self.members])
+            write_json(draft / "pace.json", pace._asdict())
         checkpoints.clear()
 
     def result(self) -> Trained:
@@ -180,26 +216,41 @@ def find(folder: Path) -> list[Cohort]:
     return [Cohort(folder, [Member(**facts) for facts in members]) for members in ours]
 
 
-def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:
+def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> Measured:
     settings = course.students.train
     seeds = [member.random_seed for member in members]
-    rows = [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
+    rows = rows_of(members, course)
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
-    learner = _learner(members, course, steps.steps)
+    learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
     view, matched = course.seen(members[0]), course.students.distill.representation.weight > 0
     feed = Feed(view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard, matched)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    start = monotonic()
     train(learner, feed, callbacks, course.trainer.device, settings.precision)
+    seconds, seen = monotonic() - start, steps.seen(int(steps.steps[0])) - steps.seen(first)
     for place, step in learner.failed.items():
         recorder.failed[place] = f"its loss was no longer finite at step {step}"
+    return Measured(fingerprint(course.students.model.shape), seen, seconds)
 
 
-def _learner(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
+def rows_of(members: Sequence[Member], course: Course) -> list[np.ndarray]:
+    """The training rows of each member."""
+    return [course.impressions.trainingrows_of(one.vertical, "students", one.random_seed) for one in members]
+
+
+def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:
+    """What trains members as one stack.
+
+    Args:
+        members: in the order of the stack.
+        course: what they are trained with.
+        steps: of each.
+    """
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
     weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))

@@ -46,6 +46,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def discard(folder: Path) -> None:
+    """Removes a folder; whoever looks for it finds it whole or not at all."""
+    gone = folder.with_name(".gone")
+    gone.mkdir(exist_ok=True)
+    folder.rename(gone / f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def _sweep(target: Path) -> None:
     """Removes the drafts of `target` whose process is dead, or was an earlier one with our number."""
     for draft in target.parent.glob(f"{glob.escape(target.name)}.*.draft"):

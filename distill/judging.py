@@ -7,15 +7,34 @@ import torch
 
 from distill.data.impressions import TEST, TRAIN, Impressions
 from distill.data.slicing import Slicing, seconds_a_unit, slicing
-from distill.fingerprint import derived_seed
+from distill.files import read_json, write_json
+from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
 from distill.report import Entry, Outcomes, Results, leaderboard
+from distill.store import Store
 from distill.training import Student
 
 DAY = 86_400.0
 DAYS = 30
 """Days among the test rows from which days are the clusters: fewer make no verdict, and one makes no interval."""
+
+
+def judged(
+    recipe: Recipe,
+    key: str,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    students: Sequence[Student],
+    store: Store,
+) -> dict:
+    """The leaderboard, from the store if it is there; the arguments are those of `judge`."""
+    failed = [student.member.name for student in students if student.reason]
+    name = f"{key}-{knowledge.manifest.fingerprint}"
+    path = store.tables / f"{name}-{fingerprint(failed)}.json" if failed else store.tables / f"{name}.json"
+    if not path.exists():
+        write_json(path, judge(recipe, key, impressions, knowledge, students))
+    return read_json(path)
 
 
 def judge(

@@ -40,6 +40,7 @@ class Member(NamedTuple):
         inputs: name of the vectors that it sees beside the features of its arm's view; empty where there are none.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
+        stack: hash of what all members of a stack have in common; members of several recipes may.
     """
 
     vertical: str
@@ -54,6 +55,7 @@ class Member(NamedTuple):
     inputs: str
     fingerprint: str
     group: str
+    stack: str = ""
 
     @property
     def name(self) -> str:
@@ -71,7 +73,7 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
         knowledge: fingerprint of the teacher's table.
         seed: the recipe's.
     """
-    found = []
+    stack, found = stack_of(students, impressions, view, knowledge), []
     for vertical in impressions.verticals:
         drawn = [derived_seed(seed, "student", vertical, number) for number in range(students.seeds)]
         rows = [len(impressions.training_rows(vertical, "students", one)) for one in drawn]
@@ -81,7 +83,26 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
                 for number in range(students.seeds)
                 for arm in ("distilled", "control")
             ]
-    return found
+    return [member._replace(stack=stack) for member in found]
+
+
+def stack_of(students: Students, impressions: Impressions, view: View, knowledge: str) -> str:
+    """What members of one stack have in common: whatever is not a number of each member of its own.
+
+    Args:
+        students: their section of the recipe.
+        impressions: the rows.
+        view: what the students see.
+        knowledge: fingerprint of the teacher's table.
+    """
+    own = {
+        **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
+        "train": set(students.train.rates),
+        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}},
+    }
+    matched = students.distill.representation.weight > 0
+    shared = students.model_dump(mode="json", by_alias=True, exclude=own)
+    return fingerprint(students.model.shape, shared, matched, view.fingerprint, impressions.fingerprint, knowledge)
 
 
 def size_class(rows: int) -> int:
@@ -90,8 +111,7 @@ def size_class(rows: int) -> int:
 
 
 def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
-    """Who trains together: members of one size class that see the same and whose tables are stepped alike, the longest
-    training first.
+    """Who trains together: members of one size class with what a stack has in common, the longest training first.
 
     A pure function of the members; the twins of a vertical stay together.
 
@@ -100,8 +120,8 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
         step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
             besides, few enough for the processor's cache.
     """
-    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs)  # noqa: E731
-    ordered = sorted(members, key=lambda one: (*alike(one), -one.rows, one.vertical, one.seed, one.arm))
+    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.stack)  # noqa: E731
+    ordered = sorted(members, key=lambda one: (*alike(one), *_place(one)))
     found = []
     for _, group in groupby(ordered, key=alike):
         left = list(group)
@@ -110,6 +130,11 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
             found.append(left[:most])
             left = left[most:]
     return found
+
+
+def _place(member: Member) -> tuple[int, str, int, str, str]:
+    """Where a member stands in its stack: beside its twin, and beside itself with other settings."""
+    return -member.rows, member.vertical, member.seed, member.arm, member.fingerprint
 
 
 def _member(
@@ -153,10 +178,11 @@ def _thinned(impressions: Impressions) -> list[float]:
 
 def _settings(students: Students, arm: Arm) -> dict[str, float]:
     """What may differ between members of one stack. A channel that is not used leaves no trace in a fingerprint."""
-    train, logit, representation = students.train, students.distill.logit, students.distill.representation
+    logit, representation = students.distill.logit, students.distill.representation
+    rates = {**students.model.rates, **students.train.rates}
     if arm == "control":
-        return {**train.rates, "logit_weight": 0.0, "temperature": 1.0}
-    settings = {**train.rates, "logit_weight": logit.weight, "temperature": logit.temperature}
+        return {**rates, "logit_weight": 0.0, "temperature": 1.0}
+    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
     if representation.weight:
         settings["representation_weight"] = representation.weight
     if students.distill.sharing is not None:

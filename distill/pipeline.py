@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 
-from distill.cohort import Cohort, Course
 from distill.data.impressions import Impressions, load
 from distill.data.slicing import require
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
-from distill.judging import judge
+from distill.judging import judged
 from distill.knowledge import Knowledge, import_table
 from distill.learner import accelerator
 from distill.member import roster
@@ -25,9 +24,9 @@ from distill.report.cost import cost
 from distill.scoring import audited, knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, environment, open_tracker
-from distill.training import Student, train_in_turn, train_students, wanting
+from distill.training import Student, train_students, wanting
 from distill.transfer import course_of, lesson_of
-from distill.workers import Job, train_apart, workers_for
+from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
 
@@ -55,19 +54,19 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     accelerator(recipe.trainer.device)
     store = Store(recipe.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
-        impressions = _read(recipe, store, progress)
+        impressions = read(recipe, store, progress)
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
-            key = fingerprint(_identity(recipe), impressions.fingerprint)
+            key = fingerprint(identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
                 # Now, so that the writer makes the database while the teacher learns.
                 tracker.record(started(recipe, key, impressions.fingerprint))
-            knowledge = _teach(recipe, impressions, store, progress)
+            knowledge = teach(recipe, impressions, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
-            path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+            path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
             table |= _taken(table, progress.seconds, before, knowledge)
-            table |= {"settings": _identity(recipe), "environment": environment()}
+            table |= {"settings": identity(recipe), "environment": environment()}
             table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
         table["seconds"] = progress.seconds | table["seconds"]
         write_json(path, table)
@@ -90,7 +89,7 @@ def compare(recipe: Recipe) -> Table:
         RecipeError: it has not, or its settings have changed since. Its data are not read again.
     """
     store = Store(recipe.store)
-    path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+    path = store.latest / f"{fingerprint(identity(recipe))}.json"
     if not path.exists():
         raise RecipeError(
             Fault(recipe.name, f"has not been run with these settings in {store.root}.", "Run it first: distill run.")
@@ -98,12 +97,13 @@ def compare(recipe: Recipe) -> Table:
     return read_json(path)
 
 
-def _identity(recipe: Recipe) -> Table:
+def identity(recipe: Recipe) -> Table:
     """What decides how a recipe turns out: not where its data lie, nor where its results go."""
     return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE)
 
 
-def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
+def read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
+    """The stage `data`."""
     with progress.stage("data") as bar:
         impressions = load(recipe.data, store.data)
         require(impressions, recipe.evidence.slices)
@@ -113,7 +113,8 @@ def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
     return impressions
 
 
-def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
+def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
+    """The stage `teacher`: what it says of every row."""
     teacher = recipe.teacher
     if isinstance(teacher, OutsideTeacher):
         with progress.stage("teacher"):
@@ -137,17 +138,8 @@ def _study(
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]
     with progress.stage("students", sum(member.rows for member in new) * recipe.students.train.epochs) as bar:
         course = course_of(recipe, impressions, knowledge, store, bar.advance)
-        train = partial(_train, Job(recipe, knowledge.manifest.fingerprint))
+        train = partial(train_here, {members[0].stack: Job(recipe, knowledge.manifest.fingerprint)})
         return train_students(members, course, store.cohorts, store.stopping, train)
-
-
-def _train(job: Job, cohorts: Sequence[Cohort], course: Course) -> None:
-    """In this process, or in several where that is worth their start."""
-    workers = workers_for(job.recipe, cohorts)
-    if workers > 1:
-        train_apart(cohorts, job, workers, course.tell)
-    else:
-        train_in_turn(cohorts, course)
 
 
 def _judge(
@@ -159,11 +151,8 @@ def _judge(
     store: Store,
     progress: Progress,
 ) -> Table:
-    path = store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
-    if not path.exists():
-        with progress.stage("evidence"):
-            write_json(path, judge(recipe, key, impressions, knowledge, students))
-    return read_json(path)
+    with progress.stage("evidence"):
+        return judged(recipe, key, impressions, knowledge, students, store)
 
 
 def _publish(

@@ -26,15 +26,15 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     """
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
-    teacher, knowledge = _teacher(recipe, impressions, store.knowledge)
+    teacher, knowledge = teacher_stage(recipe, impressions, store.knowledge)
     view = impressions.view(recipe.students.features, "vertical")
     members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
     new = wanting(members, store.cohorts, recipe.trainer.device)
-    weights = {vertical: _bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
-    cohorts = [_cohort(cohort.members, weights) for cohort in new]
+    weights = {vertical: weight_bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
+    cohorts = [cohort_facts(cohort.members, weights) for cohort in new]
     missing = sum(len(cohort.members) for cohort in new)
     return {
-        "stages": [_data(impressions), teacher, _students(recipe, members, missing)],
+        "stages": [data_stage(impressions), teacher, _students(recipe, members, missing)],
         "sizes": _sizes(recipe, impressions),
         "cohorts": cohorts,
         "members": len(members),
@@ -46,14 +46,15 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _data(impressions: Impressions) -> dict[str, Any]:
+def data_stage(impressions: Impressions) -> dict[str, Any]:
+    """The stage that reads the impressions."""
     rows = {
         name: len(impressions.select(split)) for name, split in (("train", TRAIN), ("valid", VALID), ("test", TEST))
     }
     return {"stage": "data", "cached": True, "rows": rows, "verticals": len(impressions.verticals)}
 
 
-def _teacher(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
+def teacher_stage(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
     """The stage, and the fingerprint of its knowledge."""
     if isinstance(recipe.teacher, OutsideTeacher):
         manifest = import_table(recipe.teacher.knowledge, impressions, store).manifest
@@ -98,7 +99,7 @@ def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, 
     }
 
 
-def _cohort(members: list[Member], weights: dict[str, int]) -> dict[str, Any]:
+def cohort_facts(members: list[Member], weights: dict[str, int]) -> dict[str, Any]:
     """Tables are filled up to the tallest of the stack while they train, and cut to their own height on disk."""
     own = [weights[member.vertical] for member in members]
     return {
@@ -110,5 +111,6 @@ def _cohort(members: list[Member], weights: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _bytes(recipe: Recipe, schema: Any) -> int:
+def weight_bytes(recipe: Recipe, schema: Any) -> int:
+    """Of one student's weights."""
     return sum(tensor.numel() * tensor.element_size() for tensor in recipe.students.model.build(schema).parameters())

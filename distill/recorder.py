@@ -31,7 +31,7 @@ class Recorder:
     """
 
     def __init__(self, passes: int, members: Sequence[Member], impressions: Impressions, view: View) -> None:
-        self.impressions, self.view = impressions, view
+        self.members, self.impressions, self.view = members, impressions, view
         self.rows = [impressions.select(VALID, member.vertical) for member in members]
         self.weights: list[dict[str, Tensor]] = [{} for _ in range(passes)]
         self.cross_entropy: list[list[float | None]] = [[None] * passes for _ in members]

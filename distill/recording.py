@@ -59,7 +59,7 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield _child(key, student, rows[student.member.name], shares(recipe.data.negatives)["students"])
+        yield child(key, student, rows[student.member.name], shares(recipe.data.negatives)["students"])
 
 
 def started(recipe: Recipe, key: str, data: str) -> RunRecord:
@@ -106,10 +106,16 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], negatives: float) -> RunRecord:
+def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], negatives: float) -> RunRecord:
     """One run a student; with several tasks their names stand before those of the metrics.
 
     Whoever serves its weights adds log `negatives` to its log-odds, as is done with everything that is shown.
+
+    Args:
+        parent: key of the recipe's or the sweep's record.
+        student: which one.
+        rows: those of the leaderboard that are about it, one a task.
+        negatives: share of the rows without a click that it learned from.
     """
     member, first = student.member, rows[0]
     several = len(rows) > 1

@@ -25,6 +25,10 @@ ACCELERATOR_STEP_ROWS = 16 * STEP_ROWS
 exceeds its memory is halved."""
 
 
+Courses = Mapping[str, Course]
+"""`Member.stack` -> what such members are trained with."""
+
+
 class Student(NamedTuple):
     """A member that has been trained.
 
@@ -37,6 +41,7 @@ class Student(NamedTuple):
         taken: after which of its passes it was taken.
         losses: its mean training loss in each pass, in nats.
         validation: its NE on its own validation rows after each pass; NaN where it has none.
+        base_entropy: what that NE is divided by: the cross-entropy of a constant on these rows; 0 where there are none.
     """
 
     member: Member
@@ -47,6 +52,7 @@ class Student(NamedTuple):
     taken: int
     losses: list[float]
     validation: list[float]
+    base_entropy: float = 0.0
 
 
 def train_students(
@@ -54,7 +60,7 @@ def train_students(
     course: Course,
     folder: Path,
     stopping: Path,
-    train: Callable[[Sequence[Cohort], Course], None] | None = None,
+    train: Callable[[Sequence[Cohort], Courses], None] | None = None,
 ) -> list[Student]:
     """The students of `members`: found where they are, trained where they are not.
 
@@ -65,18 +71,64 @@ def train_students(
         stopping: of what groups have settled.
         train: trains cohorts; one after another, in this process, where none is given.
     """
-    (train or train_in_turn)(wanting(members, folder, course.trainer.device), course)
-    wanted = {member.fingerprint for member in members}
-    ours = [cohort for cohort in find(folder) if any(one.fingerprint in wanted for one in cohort.members)]
-    _judge([cohort for cohort in ours if not cohort.judged], course, stopping)
-    found = {student.member.fingerprint: student for cohort in ours for student in _students(cohort)}
-    return _fallen_back([found[member.fingerprint]._replace(member=member) for member in members], course)
+    courses = {member.stack: course for member in members}
+    return fallen_back(pooled_students(members, courses, folder, stopping, train), course)
 
 
-def train_in_turn(cohorts: Sequence[Cohort], course: Course) -> None:
+def pooled_students(
+    members: Sequence[Member],
+    courses: Courses,
+    folder: Path,
+    stopping: Path,
+    train: Callable[[Sequence[Cohort], Courses], None] | None = None,
+) -> list[Student]:
+    """The students of several recipes, each with what it has learned; whoever is named twice is trained once.
+
+    Args:
+        members: who is wanted.
+        courses: what they are trained with, by their stack.
+        folder: of the cohorts.
+        stopping: of what groups have settled.
+        train: trains cohorts; one after another, in this process, where none is given.
+    """
+    device = next(iter(courses.values())).trainer.device
+    (train or train_in_turn)(wanting(members, folder, device), courses)
+    stacks = {member.fingerprint: member.stack for member in members}
+    ours = {cohort: stack for cohort in find(folder) if (stack := _stack(cohort, stacks))}
+    undecided = [(cohort, courses[stack]) for cohort, stack in ours.items() if not cohort.judged]
+    for bound in sorted({course.students.stopping.own_positives for _, course in undecided}):
+        same = [pair for pair in undecided if pair[1].students.stopping.own_positives == bound]
+        _judge(same, bound, stopping)
+    found = {
+        student.member.fingerprint: student
+        for cohort in ours
+        for student in _students(cohort)
+        if student.member.fingerprint in cohort.present
+    }
+    return [found[member.fingerprint]._replace(member=member) for member in members]
+
+
+def _stack(cohort: Cohort, stacks: Mapping[str, str]) -> str | None:
+    """The stack of those members of a cohort that are wanted; None if none is. Its own may be of another run."""
+    return next((stacks[one.fingerprint] for one in cohort.members if one.fingerprint in stacks), None)
+
+
+def forget_failed(members: Iterable[Member], folder: Path) -> int:
+    """Lets go of those of `members` that failed, that they may be trained again; how many there were."""
+    wanted, count = {member.fingerprint for member in members}, 0
+    for cohort in find(folder):
+        places = cohort.result().failed
+        failed = {cohort.members[place].fingerprint for place in places} & cohort.present & wanted
+        if failed:
+            cohort.forget(failed)
+        count += len(failed)
+    return count
+
+
+def train_in_turn(cohorts: Sequence[Cohort], courses: Courses) -> None:
     """Trains one cohort after another."""
     for cohort in cohorts:
-        train_whole(cohort, course)
+        train_whole(cohort, courses[cohort.stack])
 
 
 def train_whole(cohort: Cohort, course: Course) -> None:
@@ -103,20 +155,23 @@ def _out_of_memory(error: BaseException) -> bool:
 def wanting(members: Iterable[Member], folder: Path, device: str = "cpu") -> list[Cohort]:
     """The cohorts that have to be trained, on a device, before every member is there."""
     rows = STEP_ROWS if accelerator(device) == "cpu" else ACCELERATOR_STEP_ROWS
-    there = {member.fingerprint for cohort in find(folder) for member in cohort.members}
-    new = [member for member in members if member.fingerprint not in there]
-    return [Cohort(folder, group) for group in cohorts(new, rows)]
+    there = {fingerprint for cohort in find(folder) for fingerprint in cohort.present}
+    new: dict[str, Member] = {}
+    for member in members:
+        if member.fingerprint not in there:
+            new.setdefault(member.fingerprint, member)
+    return [Cohort(folder, group) for group in cohorts(new.values(), rows)]
 
 
-def _judge(undecided: Sequence[Cohort], course: Course, stopping: Path) -> None:
+def _judge(undecided: Sequence[tuple[Cohort, Course]], own_positives: int, stopping: Path) -> None:
     """Decides after which pass each member is taken, over all cohorts at once, since a group may stand in several."""
-    members = [member for cohort in undecided for member in cohort.members]
-    validations = [one for cohort in undecided for one in cohort.result().validations]
+    members = [member for cohort, _ in undecided for member in cohort.members]
+    validations = [one for cohort, _ in undecided for one in cohort.result().validations]
     settled = _settled({member.group for member in members}, stopping)
-    passes, now = decide(members, validations, course.students.stopping.own_positives, settled)
+    passes, now = decide(members, validations, own_positives, settled)
     for group in now.keys() - settled.keys():
         write_json(stopping / f"{group}.json", now[group])
-    for cohort in undecided:
+    for cohort, course in undecided:
         cohort.judge(course, passes[: len(cohort.members)])
         passes = passes[len(cohort.members) :]
 
@@ -138,12 +193,13 @@ def _students(cohort: Cohort) -> list[Student]:
             passes[place],
             result.curves[place],
             _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
+            result.validations[place].base_entropy,
         )
         for place, member in enumerate(cohort.members)
     ]
 
 
-def _fallen_back(students: list[Student], course: Course) -> list[Student]:
+def fallen_back(students: list[Student], course: Course) -> list[Student]:
     """The same students, those that their teacher harms with all that their control has."""
     fallback = course.students.distill.fallback
     if fallback is None:

@@ -5,7 +5,8 @@ import os
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,8 +19,9 @@ from distill.data.impressions import load
 from distill.errors import DistillError, Fault, TrainingError
 from distill.learner import accelerator
 from distill.recipe import Recipe
+from distill.recipe.sections import Students
 from distill.store import Store
-from distill.training import halves, train_whole
+from distill.training import Courses, halves, train_in_turn, train_whole
 from distill.transfer import course_of
 
 WORTHWHILE = 4_000_000
@@ -27,6 +29,10 @@ WORTHWHILE = 4_000_000
 
 ATTEMPTS = 3
 """Times a cohort may kill its worker before it is halved; one student alone is then given up."""
+
+
+GRACE = 10.0
+"""Seconds that a process has to save a checkpoint when it is told to end."""
 
 
 class Job(NamedTuple):
@@ -41,17 +47,41 @@ class Job(NamedTuple):
     knowledge: str
 
 
-def workers_for(recipe: Recipe, cohorts: Sequence[Cohort]) -> int:
+Jobs = Mapping[str, Job]
+"""`Member.stack` -> what a worker needs for such members."""
+
+
+def workers_for(jobs: Jobs, cohorts: Sequence[Cohort]) -> int:
     """Processes that are worth their start: one a core at most, unless the recipe says how many; one an accelerator."""
+    recipe = next(iter(jobs.values())).recipe
     if accelerator(recipe.trainer.device) != "cpu":
         return 1
-    rows = sum(member.rows for cohort in cohorts for member in cohort.members) * recipe.students.train.epochs
+    rows = sum(rows_seen(cohort, jobs[cohort.stack].recipe.students) for cohort in cohorts)
     if recipe.workers is None and rows < WORTHWHILE:
         return 1
     return min(recipe.workers or len(os.sched_getaffinity(0)), len(cohorts))
 
 
-def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[[int], None]) -> None:
+def train_here(jobs: Jobs, cohorts: Sequence[Cohort], courses: Courses) -> None:
+    """Trains cohorts on this machine: in this process, or in several where that is worth their start."""
+    workers = workers_for(jobs, cohorts)
+    if workers > 1:
+        train_apart(cohorts, jobs, workers, next(iter(courses.values())).tell)
+    else:
+        train_in_turn(cohorts, courses)
+
+
+def longest_last(cohorts: Sequence[Cohort]) -> list[Cohort]:
+    """The cohorts by the steps of a pass, so that the last of the list is to be trained first."""
+    return sorted(cohorts, key=lambda cohort: cohort.members[0].rows / cohort.members[0].batch)
+
+
+def rows_seen(cohort: Cohort, students: Students) -> int:
+    """Rows that the training of a cohort goes through, each as often as it does."""
+    return sum(member.rows for member in cohort.members) * students.train.epochs
+
+
+def train_apart(cohorts: Sequence[Cohort], jobs: Jobs, count: int, tell: Callable[[int], None]) -> None:
     """Trains cohorts in `count` processes, first the one with most steps: it takes longest, however few its members.
 
     A process that dies is started again, and its cohort goes on from its last checkpoint. Results are those of one
@@ -59,7 +89,7 @@ def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[
 
     Args:
         cohorts: what is to be trained.
-        job: with what.
+        jobs: with what.
         count: number of processes.
         tell: called with the rows of each step.
 
@@ -67,8 +97,7 @@ def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[
         DistillError: what a worker found wrong with the data or the store.
         TrainingError: a student killed its process again and again.
     """
-    waiting = sorted(cohorts, key=lambda cohort: cohort.members[0].rows / cohort.members[0].batch)
-    supervisor = _Supervisor(job, waiting, tell)
+    supervisor = _Supervisor(jobs, longest_last(cohorts), tell)
     try:
         supervisor.run(count)
     finally:
@@ -78,8 +107,8 @@ def train_apart(cohorts: Sequence[Cohort], job: Job, count: int, tell: Callable[
 class _Supervisor:
     """Hands out cohorts, listens, and replaces the dead."""
 
-    def __init__(self, job: Job, waiting: list[Cohort], tell: Callable[[int], None]) -> None:
-        self.job, self.waiting, self.tell = job, waiting, tell
+    def __init__(self, jobs: Jobs, waiting: list[Cohort], tell: Callable[[int], None]) -> None:
+        self.jobs, self.waiting, self.tell = jobs, waiting, tell
         self.deaths: Counter[Path] = Counter()
         self.busy: dict[Connection, tuple[BaseProcess, Cohort]] = {}
 
@@ -91,7 +120,11 @@ class _Supervisor:
                 self._hear(connection)
 
     def stop(self) -> None:
+        """Lets every process save what it has, and go."""
         for process, _ in self.busy.values():
+            process.terminate()
+        for process, _ in self.busy.values():
+            process.join(GRACE)
             process.kill()
             process.join()
 
@@ -99,7 +132,7 @@ class _Supervisor:
         # Not forked: a copy of a process with threads may wait for ever for a lock that one of them held.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self.job, os.getpid()), daemon=True)
+        process = context.Process(target=_work, args=(theirs, self.jobs, os.getpid()), daemon=True)
         process.start()
         theirs.close()
         self.busy[ours] = (process, cohort)
@@ -139,14 +172,15 @@ class _Supervisor:
         self._start(self.waiting.pop())
 
 
-def _work(connection: Connection, job: Job, parent: int) -> None:
+def _work(connection: Connection, jobs: Jobs, parent: int) -> None:
     """A worker's life: one cohort after another, until nobody sends any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides.
     torch.set_num_threads(1)
     try:
-        course = _course(job, _teller(connection, parent))
+        tell = _teller(connection, parent)
+        course = cache(lambda stack: course_for(jobs[stack], tell))
         for cohort in _cohorts(connection):
-            train_whole(cohort, course)
+            train_whole(cohort, course(cohort.stack))
             connection.send(("done", None))
     except DistillError as error:
         connection.send(("failed", error))
@@ -154,7 +188,13 @@ def _work(connection: Connection, job: Job, parent: int) -> None:
         connection.send(("failed", RuntimeError(f"in a worker:\n{traceback.format_exc()}")))
 
 
-def _course(job: Job, tell: Callable[[int], None]) -> Course:
+def course_for(job: Job, tell: Callable[[int], None]) -> Course:
+    """What the members of a job are trained with, read from the store.
+
+    Args:
+        job: which members.
+        tell: called with the rows of each step.
+    """
     store = Store(job.recipe.store)
     impressions = load(job.recipe.data, store.data)
     knowledge = store.knowledge.find(job.knowledge)

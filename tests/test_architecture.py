@@ -27,11 +27,11 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
-        *("representing", "transfer", "serving"),
+        *("representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench", "export"),
+        *("testing", "workers", "bench", "export", "sweep"),
     },
     {"cli"},
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, compare, data, doctor, exporting, losses, models, shipped, verbs
+from distill.cli import bench, compare, data, doctor, exporting, losses, models, shipped, sweeps, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -58,7 +58,8 @@ def _app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for verb in (verbs.run, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui):
+    recipes = (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui, sweeps.sync)
+    for verb in recipes:
         app.command()(verb)
     for verb in (exporting.export, exporting.score):
         app.command()(verb)

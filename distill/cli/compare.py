@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.cli import arguments
+from distill.cli import arguments, sweeps
 from distill.cli.tables import emit, silence
 from distill.errors import Fault, RecipeError, suggestion
 
@@ -40,7 +40,11 @@ def compare(
 ) -> None:
     """Print the leaderboard of a recipe that has been run, or what changed between several runs."""
     from distill.report import Choice
+    from distill.sweep import is_sweep
 
+    if is_sweep(Path(named[0])):
+        sweeps.compare(Path(named[0]), named[1:], json)
+        return
     with silence():
         recipe, tables = _tables(named)
     first = next(iter(tables.values()))

@@ -14,7 +14,7 @@ from distill.errors import Fault, RecipeError, suggestion
 
 app = typer.Typer(help="List the shipped recipes, or copy one.", no_args_is_help=True)
 
-REFERENCES = (("extends",), ("data", "path"), ("teacher", "knowledge"))
+REFERENCES = (("extends",), ("base",), ("data", "path"), ("teacher", "knowledge"))
 """Keys whose value is a path relative to the recipe."""
 
 
@@ -52,7 +52,8 @@ def cp(
     if not target.absolute().parent.is_dir():
         raise RecipeError(Fault(str(target), f"there is no folder {target.parent}."))
     target.write_text(_moved(source), encoding="utf-8")
-    print(f"{target} is yours to change; run it with: distill run {target}")
+    verb = "sweep" if source.parent.name == "sweeps" else "run"
+    print(f"{target} is yours to change; run it with: distill {verb} {target}")
 
 
 def _opening(file: Path) -> dict[str, str]:

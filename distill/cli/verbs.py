@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distill.cli import arguments
+from distill.cli import arguments, sweeps
 from distill.cli.tables import emit, silence
 from distill.errors import Fault, RecipeError
 
@@ -32,8 +32,13 @@ def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: a
 
 
 def plan(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
-    """Say what a run would do and what of it is done; train nothing."""
+    """Say what a run or a sweep would do and what of it is done; train nothing."""
     from distill import pipeline
+    from distill.sweep import is_sweep
+
+    if is_sweep(recipe):
+        sweeps.plan(recipe, overrides or [], json)
+        return
 
     with silence():
         table = pipeline.plan(_load(recipe, overrides))

@@ -123,9 +123,13 @@ def _override(text: str, rank: int, report: Report) -> Node | None:
         report.add(Place(source), "", "expected key=value,", 'such as "students.train.epochs=3".')
         return None
     node = read(value, source, report)
-    for part in reversed(key.split(".")) if node else ():
+    return nest(key, node) if node else None
+
+
+def nest(key: str, node: Node) -> Node:
+    """The tree in which a value stands below a dotted key."""
+    for part in reversed(key.split(".")):
         node.spelled = part
-        node = Node({part: node}, Place(source))
-    if node:
-        spell_out(node)
+        node = Node({part: node}, node.place)
+    spell_out(node)
     return node

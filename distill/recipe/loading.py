@@ -28,7 +28,15 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: with a fault for every mistake. No data have been read.
     """
     report = Report()
-    tree = combine(Path(path), overrides, report)
+    return finished(combine(Path(path), overrides, report), report)
+
+
+def finished(tree: Node, report: Report) -> Recipe:
+    """The recipe that a combined tree says, checked and complete.
+
+    Raises:
+        RecipeError: with what the report held before, and a fault for every mistake.
+    """
     checked = check(tree, report)
     for finding in findings(checked.recipe) if checked.recipe else ():
         if all(map(checked.trusts, (finding.path, *finding.reads))):

@@ -1,6 +1,8 @@
 """The sections of a recipe. What a ranker is stands in its own `Config`; what data are, in `distill.data.settings`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -9,6 +11,9 @@ from distill.data.settings import DataSettings
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.types import FeatureSchema, Settings
+
+MODEL_RATES = ("dropout",)
+"""Keys of a ranker's `Config` that change no shape."""
 
 
 class Model(BaseModel):
@@ -24,9 +29,25 @@ class Model(BaseModel):
         """The ranker's own settings, checked."""
         return resolve(self.path).Config.model_validate(self.model_extra or {})
 
-    def build(self, schema: FeatureSchema) -> Ranker:
-        """A fresh ranker with random weights from torch's global generator."""
-        return resolve(self.path)(schema, self.config)
+    @property
+    def rates(self) -> dict[str, float]:
+        """What of its settings may differ between members of one stack: its layer keeps it in a buffer."""
+        return {name: float(value) for name, value in self.config if name in MODEL_RATES}
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The rest: what all members of a stack have in common."""
+        return {"class": self.path, **self.config.model_dump(mode="json", by_alias=True, exclude=set(MODEL_RATES))}
+
+    def build(self, schema: FeatureSchema, settings: Mapping[str, float] = MappingProxyType({})) -> Ranker:
+        """A fresh ranker with random weights from torch's global generator.
+
+        Args:
+            schema: what it sees.
+            settings: of a member; what they say of `rates` holds.
+        """
+        own = {name: settings[name] for name in self.rates if name in settings}
+        return resolve(self.path)(schema, self.config.model_copy(update=own))
 
 
 class Train(Settings):

@@ -85,7 +85,7 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for verb in ("run", "plan", "validate", "show", "compare", "ui", "models", "losses", "doctor", "recipes"):
+    for verb in ("run", "sweep", "plan", "validate", "show", "compare", "ui", "models", "losses", "doctor", "recipes"):
         assert f" {verb} " in shown
 
 
@@ -249,7 +249,7 @@ class TestRecipes:
     def test_ls_lists_all(self, call: Call) -> None:
         rows = json.loads(call("recipes", "ls", "--json", "-").out)["recipes"]
         assert {row["name"] for row in rows} >= {"quickstart", "news", "synthetic", "epinions"}
-        assert all(row["run"].startswith("distill run recipes/") for row in rows)
+        assert all(row["run"].startswith(("distill run recipes/", "distill sweep recipes/sweeps/")) for row in rows)
 
     def test_cp_gives_a_recipe_that_still_finds_its_data(self, call: Call) -> None:
         result = call("recipes", "cp", "quickstart")

@@ -99,7 +99,7 @@ def test_the_leaderboard_has_what_it_promises(table: dict) -> None:
 
 def test_a_second_call_finds_everything(recipe: Recipe, table: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is trained, judged or recorded again, and `compare` shows the same."""
-    for name in ("distill.cohort.train", "distill.scoring.train", "distill.pipeline.judge"):
+    for name in ("distill.cohort.train", "distill.scoring.train", "distill.judging.judge"):
         monkeypatch.setattr(name, lambda *_: pytest.fail("done again"))
     again = run(recipe, Progress())
     assert again | {"seconds": 0} == table | {"seconds": 0}

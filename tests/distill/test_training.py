@@ -1,5 +1,7 @@
 """Students: trained once, found again, the same wherever they were cut off."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from distill.feed import predictions
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
 from distill.member import Member, roster
 from distill.recipe.sections import Students
-from distill.training import Student, train_students, wanting
+from distill.recorder import Recorder
+from distill.training import Student, forget_failed, train_students, wanting
 from distill.types import Prediction
 
 SETTINGS = {
@@ -207,3 +210,51 @@ def test_a_fill_shows_no_id_of_another_vertical(impressions: Impressions) -> Non
     assert batch.features.categorical[0, 1].eq(0).all() and batch.features.categorical[1].eq(0).all()
     assert batch.weight.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     assert not batch.valid[1].any()
+
+
+def test_ctrl_c_ends_with_a_checkpoint(
+    impressions: Impressions, knowledge: Knowledge, whole: tuple, tmp_path: Path
+) -> None:
+    """The step is finished and saved; the next run goes on from there. Who listened before listens again."""
+    seen, first, before = 0, None, signal.getsignal(signal.SIGINT)
+
+    def interrupt(rows: int) -> None:
+        nonlocal seen
+        seen += rows
+        if seen > 3000:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def count(rows: int) -> None:
+        nonlocal first
+        first = rows if first is None else first
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trained(course(impressions, knowledge, interrupt), tmp_path)
+    signal.signal(signal.SIGINT, before)  # Lightning has told the process to ignore it, in order to die in peace.
+    assert equal(trained(course(impressions, knowledge, count), tmp_path), whole[1])
+    assert first == seen
+
+
+def test_those_that_failed_can_be_trained_again(
+    impressions: Impressions, knowledge: Knowledge, whole: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a cohort, then all of one; everybody else is as before."""
+    lesson = course(impressions, knowledge)
+    everyone, save = members(lesson), Recorder.save
+    victim = everyone[3]
+
+    def hurt(self: Recorder, folder: Path) -> None:
+        self.failed = {place: "bad luck" for place, one in enumerate(self.members) if one == victim}
+        save(self, folder)
+
+    monkeypatch.setattr(Recorder, "save", hurt)
+    assert trained(lesson, tmp_path)[3].reason == "bad luck"
+    assert forget_failed(everyone, tmp_path / "cohorts") == 1
+    assert trained(lesson, tmp_path)[3].reason == "bad luck"
+    monkeypatch.undo()
+    assert trained(lesson, tmp_path)[3].reason == "bad luck"
+    assert forget_failed(everyone, tmp_path / "cohorts") == 1
+    students = trained(lesson, tmp_path)
+    assert students[3].losses == pytest.approx(whole[1][3].losses, rel=1e-3)
+    assert equal([*students[:3], *students[4:]], [*whole[1][:3], *whole[1][4:]])
+    assert forget_failed(everyone, tmp_path / "cohorts") == 0

@@ -11,7 +11,7 @@ from distill.cohort import Cohort, Course, find
 from distill.data.impressions import Impressions, load
 from distill.errors import TrainingError
 from distill.knowledge import Knowledge, import_table
-from distill.member import roster
+from distill.member import Member, roster
 from distill.recipe import Recipe
 from distill.recipe import load as load_recipe
 from distill.store import Store
@@ -50,10 +50,13 @@ class Run:
         students = self.recipe.students
         members = roster(students, self.impressions, view, self.job.knowledge, seed=0)
         course = Course(students, self.impressions, view, self.knowledge, lambda rows: None)
+        self.stack = members[0].stack
         return train_students(members, course, folder / "cohorts", folder / "stopping", train)
 
     def apart(self, count: int):
-        return lambda cohorts, course: train_apart(cohorts, self.job, count, course.tell)
+        return lambda cohorts, courses: train_apart(
+            cohorts, dict.fromkeys(courses, self.job), count, courses[self.stack].tell
+        )
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +140,7 @@ def test_a_cohort_that_exceeds_the_memory_is_trained_in_halves(
 
 def test_small_jobs_are_done_by_one_process(job: Run) -> None:
     """Unless the recipe says otherwise; and there is never a worker without a cohort."""
-    cohorts = [Cohort(Path(), [])] * 3
-    assert workers_for(job.recipe, cohorts) == 1
-    assert workers_for(job.recipe.model_copy(update={"workers": 2}), cohorts) == 2
-    assert workers_for(job.recipe.model_copy(update={"workers": 9}), cohorts) == 3
+    member = Member("v0", None, "control", 0, 0, 32, 1, {}, "adam", "fingerprint", "group", "stack")
+    cohorts = [Cohort(Path(), [member])] * 3
+    jobs = [{"stack": job.job._replace(recipe=job.recipe.model_copy(update={"workers": n}))} for n in (None, 2, 9)]
+    assert [workers_for(one, cohorts) for one in jobs] == [1, 2, 3]

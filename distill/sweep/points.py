@@ -1,0 +1,119 @@
+"""Points: what a sweep is made of, each a complete recipe."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from distill.recipe import Recipe
+
+
+class Point(NamedTuple):
+    """One choice of everything that a sweep varies.
+
+    Attributes:
+        name: short, and no other's.
+        changes: dotted key -> value, beyond the recipe that the sweep starts from.
+        recipe: complete.
+        verticals: pattern -> the recipe for the verticals whose names match; the last pattern that fits decides.
+    """
+
+    name: str
+    changes: dict[str, Any]
+    recipe: Recipe
+    verticals: tuple[tuple[str, Recipe], ...] = ()
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        """Its own, then those for some verticals."""
+        return [self.recipe, *(recipe for _, recipe in self.verticals)]
+
+    def number_of(self, vertical: str) -> int:
+        """Place, among `recipes`, of the one that holds for a vertical."""
+        fitting = [place for place, (pattern, _) in enumerate(self.verticals, 1) if fnmatchcase(vertical, pattern)]
+        return fitting[-1] if fitting else 0
+
+    def at(self, passes: int) -> "Point":
+        """The same point with another budget."""
+        verticals = tuple((pattern, _with_passes(recipe, passes)) for pattern, recipe in self.verticals)
+        return self._replace(recipe=_with_passes(self.recipe, passes), verticals=verticals)
+
+
+class Halving(NamedTuple):
+    """Successive halving: all points with a small budget, the best of them with a larger one, and so on.
+
+    Jamieson, Talwalkar: Non-stochastic Best Arm Identification and Hyperparameter Optimization, 2016.
+
+    Attributes:
+        passes: budgets, growing.
+        keep: share of the points that goes on after each but the last.
+    """
+
+    passes: tuple[int, ...]
+    keep: float
+
+    def left(self, points: int) -> int:
+        """How many of so many points go on."""
+        return max(1, math.ceil(points * self.keep))
+
+
+class Sweep(NamedTuple):
+    """Points in their order, which is a function of the file alone.
+
+    Attributes:
+        name: of the sweep.
+        points: at least one; they differ in data, teacher, students or seed, and in nothing else.
+        halving: which of them train on; without it all have the budget of their recipe.
+    """
+
+    name: str
+    points: list[Point]
+    halving: Halving | None = None
+
+    @property
+    def base(self) -> Recipe:
+        """A recipe that says what is the same for all points: store, tracking, evidence, workers, device."""
+        return self.points[0].recipe
+
+
+def _with_passes(recipe: Recipe, passes: int) -> Recipe:
+    students = recipe.students
+    train = students.train.model_copy(update={"epochs": passes})
+    return recipe.model_copy(update={"students": students.model_copy(update={"train": train})})
+
+
+def names(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A short name for each point: what it changes, by the last words of the keys that tell them apart.
+
+    >>> names([{"students.train.learning_rate": 0.001, "seed": 0}, {"students.train.learning_rate": 0.002, "seed": 0}])
+    ['learning_rate=0.001 seed=0', 'learning_rate=0.002 seed=0']
+    """
+    short = _short({key for one in changes for key in one})
+    found: list[str] = []
+    for one in changes:
+        name = " ".join(f"{short[key]}={_said(value)}" for key, value in one.items()) or "base"
+        copies = sum(other == name or other.startswith(f"{name} #") for other in found)
+        found.append(f"{name} #{copies + 1}" if copies else name)
+    return found
+
+
+def _short(keys: Iterable[str]) -> dict[str, str]:
+    """Key -> as many of its last words as it takes to tell it from the others."""
+    keys = sorted(keys)
+    short = {}
+    for key in keys:
+        words = key.split(".")
+        tails = [".".join(words[-count:]) for count in range(1, len(words) + 1)]
+        short[key] = next(
+            tail for tail in tails if sum(f".{other}".endswith(f".{tail}") for other in keys) == 1 or tail == key
+        )
+    return short
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict) and isinstance(value.get("class"), str):
+        return value["class"].rpartition(".")[2]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,131 @@
+"""Pool: the students of all points together, with what each of them is trained with."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from distill.cohort import Cohort, Course
+from distill.data.impressions import Impressions
+from distill.errors import Fault, RecipeError
+from distill.fingerprint import fingerprint
+from distill.knowledge import Knowledge
+from distill.member import Member, roster
+from distill.pipeline import identity, read, teach
+from distill.progress import Progress
+from distill.recipe import Recipe
+from distill.store import Store
+from distill.sweep.points import Point, Sweep
+from distill.training import Courses, Student, fallen_back, pooled_students, wanting
+from distill.transfer import course_of
+from distill.workers import Job, Jobs, rows_seen
+
+Engine = Callable[[Jobs, list[Cohort], Courses], None]
+"""Trains cohorts into the store."""
+
+
+class Taught(NamedTuple):
+    """A point whose teacher has spoken.
+
+    Attributes:
+        point: which one.
+        impressions: the rows.
+        knowledge: what the teacher said of them.
+    """
+
+    point: Point
+    impressions: Impressions
+    knowledge: Knowledge
+
+    @property
+    def key(self) -> str:
+        """Of its leaderboard; that of its recipe, where no vertical has settings of its own."""
+        said = [(pattern, identity(recipe)) for pattern, recipe in self.point.verticals]
+        return fingerprint(identity(self.point.recipe), self.impressions.fingerprint, *([said] if said else []))
+
+
+def taught(sweep: Sweep, store: Store, progress: Progress) -> list[Taught]:
+    """Every point with its data and its teacher; what several have in common is read, and learned, once."""
+    rows: dict[str, Impressions] = {}
+    said: dict[str, Knowledge] = {}
+    found = []
+    for point in sweep.points:
+        recipe = point.recipe
+        data, teacher = fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
+        if data not in rows:
+            rows[data] = read(recipe, store, progress)
+        if teacher not in said:
+            said[teacher] = teach(recipe, rows[data], store, progress)
+        found.append(Taught(point, rows[data], said[teacher]))
+    return found
+
+
+class Pool:
+    """The members of all points; those that several points have in common are trained once.
+
+    Args:
+        points: those of the sweep.
+        store: where everything is found.
+        tell: called with the rows of each step.
+
+    Attributes:
+        members: of each point, in the order of its verticals.
+        courses: stack -> what its members are trained with.
+        jobs: stack -> what another process needs to do so.
+    """
+
+    def __init__(self, points: list[Taught], store: Store, tell: Callable[[int], None]) -> None:
+        self.store = store
+        self.members: list[list[Member]] = []
+        self.courses: dict[str, Course] = {}
+        self.jobs: dict[str, Job] = {}
+        for one in points:
+            self.members.append(list(self._enrolled(one, tell)))
+        if not self.jobs:
+            recipe = points[0].point.recipe
+            raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
+
+    @property
+    def everyone(self) -> list[Member]:
+        """The members of all points, one after another."""
+        return [member for members in self.members for member in members]
+
+    def train(self, engine: Engine) -> list[list[Student]]:
+        """The students of each point, found or trained."""
+        train = lambda cohorts, courses: engine(self.jobs, cohorts, courses)  # noqa: E731
+        students = iter(pooled_students(self.everyone, self.courses, self.store.cohorts, self.store.stopping, train))
+        return [self._settled([next(students) for _ in members]) for members in self.members]
+
+    def wanting(self) -> list[Cohort]:
+        """The cohorts that have to be trained."""
+        device = next(iter(self.courses.values())).trainer.device
+        return wanting(self.everyone, self.store.cohorts, device)
+
+    def rows(self, cohorts: list[Cohort]) -> int:
+        """Rows that the training of cohorts goes through."""
+        return sum(rows_seen(cohort, self.courses[cohort.stack].students) for cohort in cohorts)
+
+    def _settled(self, students: list[Student]) -> list[Student]:
+        """Those of one point, whom their teacher harms with what their control has, if the recipe says so."""
+        stacks = list(dict.fromkeys(student.member.stack for student in students))
+        own = {stack: [one for one in students if one.member.stack == stack] for stack in stacks}
+        found = {
+            one.member.fingerprint: one for stack in stacks for one in fallen_back(own[stack], self.courses[stack])
+        }
+        return [found[student.member.fingerprint] for student in students]
+
+    def _enrolled(self, taught: Taught, tell: Callable[[int], None]) -> Iterator[Member]:
+        """Each vertical's members, with the settings that hold for it."""
+        members: dict[tuple[str, int], list[Member]] = {}
+        for number, recipe in enumerate(taught.point.recipes):
+            for member in self._roster(recipe, taught, tell):
+                members.setdefault((member.vertical, number), []).append(member)
+        for vertical in taught.impressions.verticals:
+            yield from members.get((vertical, taught.point.number_of(vertical)), [])
+
+    def _roster(self, recipe: Recipe, taught: Taught, tell: Callable[[int], None]) -> list[Member]:
+        students, impressions, knowledge = recipe.students, taught.impressions, taught.knowledge
+        view = impressions.view(students.features, "vertical")
+        members = roster(students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+        if members and members[0].stack not in self.courses:
+            self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, tell)
+            self.jobs[members[0].stack] = Job(recipe, knowledge.manifest.fingerprint)
+        return members

@@ -1,0 +1,188 @@
+"""Running a sweep: teachers that points share, students as one pool, a leaderboard a point, one table for all."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from distill.errors import Fault, RecipeError
+from distill.files import read_json, write_json
+from distill.fingerprint import fingerprint
+from distill.judging import judged
+from distill.learner import accelerator
+from distill.pipeline import experiment, identity
+from distill.progress import Progress
+from distill.report.scores import number
+from distill.store import Store
+from distill.sweep import recording
+from distill.sweep.choosing import choices, chosen, pooled
+from distill.sweep.points import Sweep
+from distill.sweep.pool import Engine, Pool, Taught, taught
+from distill.sweep.table import Outcome, Table, table
+from distill.tracking import Tracker, Untracked, open_tracker
+from distill.training import Student, forget_failed
+from distill.workers import longest_last, train_here
+
+OF_TEACHER = ("ne_teacher", "gap_closed", "gap_closed_low", "gap_closed_high", "gap_closed_macro", "gap_closed_median")
+"""What a leaderboard says of the teacher, which means nothing where its students have different ones."""
+
+
+def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry: bool = False) -> Table:
+    """Everything of a sweep that is not there yet.
+
+    Args:
+        sweep: what to run.
+        progress: told of every stage.
+        engine: trains the cohorts that are wanting.
+        retry: whether members that failed are trained again.
+
+    Returns:
+        Its table.
+
+    Raises:
+        DistillError: the data, the knowledge, the store or the machine are not what a recipe says.
+    """
+    torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
+    base = sweep.base
+    accelerator(base.trainer.device)
+    store = Store(base.store)
+    with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
+        with open_tracker(base.tracking.uri, experiment(base), base.store) as tracker:
+            points = taught(sweep, store, progress)
+            key = key_of(sweep, points)
+            if key not in tracker.run_ids():
+                tracker.record(recording.begun(sweep, key, points[0].impressions.fingerprint))
+            study = partial(_study, store=store, progress=progress, engine=engine, retry=retry)
+            points, rungs = _last_rung(sweep, points, study)
+            students = study(points)
+            found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs}
+            found["data"] = points[0].impressions.fingerprint
+            found = _publish(sweep._replace(points=[one.point for one in points]), found, students, tracker, progress)
+        found["seconds"] = progress.seconds
+        write_json(_latest(sweep, store), found)
+    return found
+
+
+def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
+    """Trains one in `of` of the cohorts that are wanting, while others train theirs; no table, and nothing in MLflow.
+
+    Args:
+        sweep: the same for all.
+        progress: told of every stage.
+        number: whose share, from 0.
+        of: how many there are.
+    """
+    torch.set_num_threads(1)
+    store = Store(sweep.base.store)
+    with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
+        points = taught(sweep, store, progress)
+    pool = Pool(points, store, lambda rows: bar.advance(rows))
+    mine = lambda cohort: int(cohort.folder.name, 16) % of == number  # noqa: E731  whatever others have done by now
+    cohorts = longest_last([cohort for cohort in pool.wanting() if mine(cohort)])[::-1]
+    with progress.stage("students", pool.rows(cohorts)) as bar:
+        train_here(pool.jobs, cohorts, pool.courses)
+
+
+def compare(sweep: Sweep) -> Table:
+    """The table of a sweep that has been run.
+
+    Raises:
+        RecipeError: it has not, or it has changed since. Its data are not read again.
+    """
+    store = Store(sweep.base.store)
+    path = _latest(sweep, store)
+    if not path.exists():
+        what = f"has not been run with these settings in {store.root}."
+        raise RecipeError(Fault(sweep.name, what, "Run it first: distill sweep."))
+    return read_json(path)
+
+
+def key_of(sweep: Sweep, points: list[Taught]) -> str:
+    """Under which key a sweep is recorded: that of its name and of where it starts, so that it may grow."""
+    return fingerprint("sweep", sweep.name, sweep.base.name, points[0].impressions.fingerprint)
+
+
+def _latest(sweep: Sweep, store: Store) -> Path:
+    said = [[identity(recipe) for recipe in point.recipes] for point in sweep.points]
+    patterns = [[pattern for pattern, _ in point.verticals] for point in sweep.points]
+    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns, sweep.halving)}.json"
+
+
+def _last_rung(
+    sweep: Sweep, points: list[Taught], study: Callable[[list[Taught]], list[list[Student]]]
+) -> tuple[list[Taught], list[Table]]:
+    """The points that come to the last budget, with it, and how they came there. All of them, where none is set."""
+    if sweep.halving is None:
+        return points, []
+    rungs = []
+    for passes in sweep.halving.passes[:-1]:
+        values = [pooled(own, "distilled") for own in study(_at(points, passes))]
+        best = sorted(range(len(points)), key=values.__getitem__)[: sweep.halving.left(len(points))]
+        rungs += [
+            {"passes": passes, "point": one.point.name, "ne_valid": number(value), "kept": place in best}
+            for place, (one, value) in enumerate(zip(points, values, strict=True))
+        ]
+        points = [points[place] for place in sorted(best)]
+    return _at(points, sweep.halving.passes[-1]), rungs
+
+
+def _at(points: list[Taught], passes: int) -> list[Taught]:
+    return [one._replace(point=one.point.at(passes)) for one in points]
+
+
+def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine, retry: bool) -> list[list[Student]]:
+    advance = lambda rows: bar.advance(rows)  # noqa: E731
+    pool = Pool(points, store, advance)
+    if retry:
+        progress.note(f"{forget_failed(pool.everyone, store.cohorts)} students that failed are trained again")
+    cohorts = pool.wanting()
+    progress.note(f"{len(points)} points, {len({one.fingerprint for one in pool.everyone})} students of both arms")
+    with progress.stage("students", pool.rows(cohorts)) as bar:
+        return pool.train(engine)
+
+
+def _judge(
+    sweep: Sweep,
+    key: str,
+    points: list[Taught],
+    students: list[list[Student]],
+    store: Store,
+    progress: Progress,
+) -> Table:
+    with progress.stage("evidence"):
+        outcomes = [
+            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
+            for one, own in zip(points, students, strict=True)
+        ]
+        best = choices(students)
+        return table(sweep.name, key, outcomes, best, _chosen(sweep, key, points, chosen(students, best), store))
+
+
+def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student], store: Store) -> Table:
+    """The leaderboard of the best students against the best controls."""
+    first = points[0]
+    key = fingerprint(key, [student.member.fingerprint for student in students])
+    found = judged(sweep.base, key, first.impressions, first.knowledge, students, store)
+    if len({one.knowledge.manifest.fingerprint for one in points}) > 1:
+        for row in (found["summary"], *found["students"]):
+            row.update({name: None for name in OF_TEACHER if name in row})
+    return found
+
+
+def _publish(
+    sweep: Sweep, found: Table, students: list[list[Student]], tracker: Tracker | Untracked, progress: Progress
+) -> Table:
+    with progress.stage("tracking"):
+        keys = {}
+        for record, places in recording.records(sweep, found, students):
+            tracker.record(record)
+            keys |= dict.fromkeys(places, record.key)
+        delivery = tracker.close()
+        ids = tracker.run_ids()
+    if delivery.waiting:
+        progress.note(
+            f"warning: {delivery.waiting} runs wait to be recorded ({delivery.error}); the next run sends them."
+        )
+    rows = [row | {"run_id": ids.get(keys[row["point"], row["member"]])} for row in found["students"]]
+    return found | {"students": rows}

@@ -1,0 +1,120 @@
+"""kill -9 at random moments of random processes, rerun until done: the table is that of an undisturbed run."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROUNDS = int(os.environ.get("DISTILL_CHAOS_ROUNDS", "10"))
+"""Kills, all lives together."""
+
+RECIPE = """
+name: tiny
+data:
+  world: {verticals: 6, domains: 2, users: 80, items: 40, rows: 3000, days: 6}
+  time: time
+  user: user_id
+  split: {by: column, column: split}
+  features: {item_id: {kind: categorical, hide: 0.1}, hour: categorical, user_activity: numeric}
+teacher:
+  model: {class: teachers.AttentiveCross, embedding: 4, hidden: [8], heads: 1}
+  train: {batch: 64, learning_rate: 5.0e-3}
+students:
+  model: {class: students.DNN, embedding: 4, hidden: [8]}
+  train: {epochs: 4, batch: 32}
+workers: 2
+evidence: {resamples: 100}
+"""
+
+SWEEP = "base: tiny.yaml\ngrid: {students.distill.logit.weight: [0.2, 0.8], students.model.hidden: [[8], [6]]}\n"
+
+COMMAND = [sys.executable, "-m", "distill.cli", "sweep", "sweep.yaml", "--json", "out.json"]
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(COMMAND, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, **silent)
+
+
+def fresh(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(RECIPE)
+    (folder / "sweep.yaml").write_text(SWEEP)
+    return folder
+
+
+def family(parent: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
+    found, fresh = [], [parent]
+    while fresh:
+        found.append(fresh.pop())
+        fresh += children.get(found[-1], [])
+    return found
+
+
+def kill_one(process: subprocess.Popen[bytes], among: list[int], chance: random.Random) -> bool:
+    """Kills somebody; whether there was anybody."""
+    if process.poll() is not None:
+        return False
+    try:
+        os.kill(chance.choice(among), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def outcome(folder: Path) -> dict:
+    table = json.loads((folder / "out.json").read_text())
+    rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
+    return table | {"seconds": None, "students": rows}
+
+
+def recorded(folder: Path) -> list[tuple[str, str, str]]:
+    """Name, status and key of every run; one parent, all others its children."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
+    parents = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    assert {run.data.tags.get("mlflow.parentRunId", parents[0]) for run in runs} == set(parents)
+    return sorted((run.info.run_name, run.info.status, run.data.tags["distill.key"]) for run in runs)
+
+
+@pytest.mark.slow
+def test_whoever_is_killed_the_table_is_the_same(tmp_path: Path) -> None:
+    """A life is a store that is begun and killed until it is done; there are as many as the kills make of it."""
+    calm = fresh(tmp_path / "calm")
+    begun = time.monotonic()
+    assert start(calm).wait() == 0
+    usual = time.monotonic() - begun
+    expected, runs = outcome(calm), recorded(calm)
+    assert len({key for _, _, key in runs}) == len(runs) and {status for _, status, _ in runs} == {"FINISHED"}
+    chance, kills, lives = random.Random(0), 0, 0
+    while kills < ROUNDS:
+        folder = fresh(tmp_path / f"life{lives}")
+        lives += 1
+        while not (folder / "out.json").exists():
+            process = start(folder)
+            for number in range(3):  # The third hits the command: a cohort that kills three workers would be halved.
+                time.sleep(chance.uniform(0.2, usual) / 3)
+                among = family(process.pid) if number < 2 else [process.pid]
+                kills += kills < ROUNDS and kill_one(process, among, chance)
+            code = process.wait()
+            assert code in (0, -signal.SIGKILL), code
+        assert start(folder).wait() == 0
+        assert outcome(folder) == expected
+        assert recorded(folder) == runs

@@ -1,0 +1,94 @@
+"""The verbs of a sweep."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from distill.cli import main
+
+RECIPE = """
+name: tiny
+data:
+  world: {verticals: 2, domains: 2, users: 40, items: 20, rows: 600, days: 6}
+  time: time
+  user: user_id
+  split: {by: column, column: split}
+  features: {item_id: categorical, hour: categorical}
+teacher:
+  model: {class: teachers.AttentiveCross, embedding: 4, hidden: [4], heads: 1}
+  train: {batch: 128}
+students:
+  model: {class: students.DNN, embedding: 2, hidden: [4]}
+  train: {epochs: 1, batch: 64, least_steps: 2}
+evidence: {resamples: 100}
+tracking: {uri: null}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.yaml").write_text(RECIPE)
+    (folder / "sweep.yaml").write_text("base: tiny.yaml\ngrid: {students.train.learning_rate: [1.0e-3, 1.0e+30]}\n")
+    return folder
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path) -> Callable[..., Said]:
+    """Runs `distill ARGUMENTS` in the folder."""
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["distill", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        sys.stdout.flush()
+        return Said(ended.value.code or 0, *capfd.readouterr())
+
+    return run
+
+
+def test_a_sweep_with_failures_ends_with_1_and_says_whose_they_are(call: Callable[..., Said]) -> None:
+    """All students of an absurd learning rate, by cause; the others are good, and compare shows the same."""
+    said = call("sweep", "sweep.yaml", "--json", "-")
+    table = json.loads(said.out)
+    assert said.code == 1
+    (failure,) = table["failures"]
+    assert failure["members"] == 4 and "finite" in failure["cause"]
+    assert failure["verticals"] == ["vertical_0", "vertical_1"]
+    assert [point["failed"] for point in table["points"]] == [0, 4]
+    assert json.loads(call("compare", "sweep.yaml", "--json", "-").out) == table
+    shown = call("compare", "sweep.yaml").out
+    assert "learning_rate=1e+30" in shown and "finite" in shown
+    again = call("sweep", "sweep.yaml", "--retry-failed", "--json", "-")
+    assert "4 students that failed are trained again" in again.err
+    assert json.loads(again.out)["failures"] == table["failures"]
+
+
+def test_slurm_is_a_script_that_bash_reads(call: Callable[..., Said]) -> None:
+    """Nothing is trained for it."""
+    said = call("sweep", "sweep.yaml", "seed=3", "--print-slurm", "--tasks", "5")
+    assert said.code == 0
+    assert "--array=0-4" in said.out and 'distill sweep sweep.yaml seed=3 --share "$SLURM_ARRAY_TASK_ID/5"' in said.out
+    checked = subprocess.run(["bash", "-n"], input=said.out, text=True, capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_what_does_not_exist_is_answered(call: Callable[..., Said]) -> None:
+    """Engines and shares."""
+    assert 'Did you mean "ray"' in call("sweep", "sweep.yaml", "--engine", "rya").err
+    said = call("sweep", "sweep.yaml", "--share", "8/8")
+    assert said.code == 2 and "is no share" in said.err
