@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from distill.data.impressions import View
+from distill.data.matching import matching
 from distill.errors import Fault, RecipeError
 from distill.layers import FieldEmbedding
 from distill.ranker import Ranker
-from distill.types import UNSEEN, FeatureSchema
+from distill.types import FeatureSchema
 
 
 class TeacherTables:
@@ -62,12 +62,7 @@ class TeacherTables:
         if ours is None or theirs is None:  # Computed, not looked up: the same number in every scope.
             same = torch.arange(min(view.schema(vertical).tables[table], len(self.tables[table])))
             return same, same
-        known = pl.DataFrame({"value": theirs}).with_row_index("theirs").filter(pl.col("theirs") != UNSEEN)
-        own = pl.DataFrame({"value": ours}).with_row_index("ours").filter(pl.col("ours") != UNSEEN)
-        pairs = own.join(known, on="value", nulls_equal=True)
-        unseen = torch.tensor([UNSEEN])
-        ids = (torch.from_numpy(pairs[side].to_numpy().astype(np.int64)) for side in ("ours", "theirs"))
-        return tuple(torch.cat([unseen, side]) for side in ids)
+        return tuple(torch.from_numpy(ids) for ids in matching(ours, theirs))
 
 
 def projected(
