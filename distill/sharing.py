@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from distill.data.impressions import View
-from distill.data.matching import matching
+from distill.data.matching import matched
 from distill.errors import Fault, RecipeError
 from distill.layers import FieldEmbedding
 from distill.ranker import Ranker
@@ -52,17 +52,9 @@ class TeacherTables:
         embedding = widest(ranker)[1]
         for name, first in starts(schema).items():
             if name in self.tables:
-                ours, theirs = self._matched(view, name, vertical)
+                ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
                 with torch.no_grad():
                     embedding.weight[first + ours] = self.tables[name][theirs]
-
-    def _matched(self, view: View, table: str, vertical: str) -> tuple[Tensor, Tensor]:
-        """Ids of the student, and those of the teacher for the same values."""
-        ours, theirs = view.values(table, vertical), self.view.values(table, None)
-        if ours is None or theirs is None:  # Computed, not looked up: the same number in every scope.
-            same = torch.arange(min(view.schema(vertical).tables[table], len(self.tables[table])))
-            return same, same
-        return tuple(torch.from_numpy(ids) for ids in matching(ours, theirs))
 
 
 def projected(

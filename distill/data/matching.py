@@ -1,27 +1,36 @@
-"""Matching: which ids of two vocabularies stand for the same value."""
+"""Matching: the same values under the numbers that two views give them."""
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from jaxtyping import Int
 
+from distill.data.view import View
 from distill.types import UNSEEN
 
-Ids = NDArray[np.int64]
+Ids = Int[np.ndarray, " ids"]
 
 
-def matching(ours: pl.Series, theirs: pl.Series) -> tuple[Ids, Ids]:
-    """The ids of all values that both know, side by side; what is unseen here is what is unseen there.
+def matched(
+    table: str, ours: View, our_vertical: str | None, theirs: View, their_vertical: str | None
+) -> tuple[Ids, Ids]:
+    """Ids of one view, and those that another gives to the same values of a table; `UNSEEN` goes with `UNSEEN`.
+
+    Ids that are computed from values, and not looked up, are the same in every view.
 
     Args:
-        ours: the value of each id, as `View.values` gives them; null is a value, but for that of `UNSEEN`.
-        theirs: the same of the other.
-
-    >>> matching(pl.Series([None, 7, 9]), pl.Series([None, 9, 8]))
-    (array([0, 2]), array([0, 1]))
+        table: name of an embedding table that both have.
+        ours: one view.
+        our_vertical: the vertical whose ids they are; None where its scope is `all`.
+        theirs: the other view.
+        their_vertical: the same of the other view.
     """
-    own, known = (
-        pl.DataFrame({"value": values}).with_row_index(name).filter(pl.col(name) != UNSEEN)
-        for name, values in (("ours", ours), ("theirs", theirs))
-    )
-    pairs = own.join(known, on="value", nulls_equal=True, maintain_order="left")
-    return tuple(np.append(UNSEEN, pairs[side].to_numpy().astype(np.int64)) for side in ("ours", "theirs"))
+    own, other = ours.values(table, our_vertical), theirs.values(table, their_vertical)
+    if own is None or other is None:
+        heights = ours.schema(our_vertical).tables[table], theirs.schema(their_vertical).tables[table]
+        same = np.arange(min(heights))
+        return same, same
+    known = pl.DataFrame({"value": other}).with_row_index("theirs").filter(pl.col("theirs") != UNSEEN)
+    mine = pl.DataFrame({"value": own}).with_row_index("ours").filter(pl.col("ours") != UNSEEN)
+    pairs = mine.join(known, on="value", nulls_equal=True)
+    ids = [np.append(UNSEEN, pairs[side].to_numpy()).astype(np.int64) for side in ("ours", "theirs")]
+    return ids[0], ids[1]
