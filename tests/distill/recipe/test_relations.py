@@ -49,7 +49,7 @@ BROKEN = [
     (["students.distill.input.features=[age, age]"], 'students.distill.input.features.1: "age" is named twice. Remove one.'),
     (["teacher.features=[agee, city]", "students.distill.input.features=[age]"], 'teacher.features.0: there is no feature "agee". Did you mean "age"?'),
     (["students.distill.input.features=[]"], "expected 1 or more entries, not an empty list."),
-    (["students.features=[age]", "students.distill.sharing={}"], "students.distill.sharing: no embedding table of the students is one of the teacher's. Let both see one of: city, history/bought_before."),
+    (["students.features=[age]", "students.distill.sharing={}"], "no embedding table of the students is one of the teacher's. Let both see one of: city, history/bought_before."),
     (["teacher.features=[city]", "students.features=[history]", "data.features.history.columns.seen=", "students.distill.sharing={}"], "Let both see one of: city, history/seen, history/bought_before."),
     (["students.distill.fallback.level=1"], "expected a number below 1, not 1."),
     (["students.distill.sharing.rate=-1"], "expected a number of at least 0, not -1."),
