@@ -240,7 +240,7 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
 
 def rows_of(members: Sequence[Member], course: Course) -> list[np.ndarray]:
     """The training rows of each member."""
-    return [course.impressions.trainingrows_of(one.vertical, "students", one.random_seed) for one in members]
+    return [course.impressions.training_rows(one.vertical, "students", one.random_seed) for one in members]
 
 
 def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Learner:

@@ -13,7 +13,7 @@ from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
 from distill.fallback import Trial, harmed, trial
 from distill.member import Member
-from distill.training import Student, _fallen_back, _trial
+from distill.training import Student, _trial, fallen_back
 
 WORLD = World(verticals=2, domains=1, users=40, items=20, rows=1200, days=5, conversion_delay=12)
 
@@ -170,7 +170,7 @@ def student(rows: Impressions, arm: str, off: float, vertical: int = 0, noise: f
 def decided(rows: Impressions, students: list[Student], level: float | None = 0.5) -> list[Student]:
     fallback = None if level is None else SimpleNamespace(level=level)
     course = SimpleNamespace(impressions=rows, students=SimpleNamespace(distill=SimpleNamespace(fallback=fallback)))
-    return _fallen_back(students, course)
+    return fallen_back(students, course)
 
 
 def test_a_trial_counts_every_task_and_every_user_once(rows: Impressions) -> None:

@@ -117,7 +117,9 @@ def same(ours: list[Student], theirs: list[Student]) -> bool:
 def test_a_control_knows_nothing_of_any_channel(folder: Path, beside: Run, every: Run, tmp_path: Path) -> None:
     """The member itself, and in a stack of the same kind its weights and log-odds to the bit."""
     plain = Run(folder)
-    controls = [[one for one in each.members() if one.arm == "control"] for each in (plain, beside, every)]
+    controls = [
+        [one._replace(stack="") for one in each.members() if one.arm == "control"] for each in (plain, beside, every)
+    ]
     assert controls[0] == controls[1] == controls[2]
     assert {one.inputs for one in controls[0]} == {""}
     assert all("table_rate" not in one.settings and "representation_weight" not in one.settings for one in controls[0])
@@ -197,7 +199,7 @@ def test_a_worker_finds_what_the_run_has_made(
     """Vectors are not made again, and its students are those of the run itself."""
     monkeypatch.setattr("distill.knowledge.KnowledgeStore.writer", lambda *_: pytest.fail("made again"))
     job = workers.Job(every.recipe, every.knowledge.manifest.fingerprint)
-    course = workers._course(job, lambda rows: None)
+    course = workers.course_for(job, lambda rows: None)
     assert course.inputs.fingerprint == every.course().inputs.fingerprint
     assert same(every.train(tmp_path, course), whole[1])
 

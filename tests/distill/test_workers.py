@@ -140,7 +140,7 @@ def test_a_cohort_that_exceeds_the_memory_is_trained_in_halves(
 
 def test_small_jobs_are_done_by_one_process(job: Run) -> None:
     """Unless the recipe says otherwise; and there is never a worker without a cohort."""
-    member = Member("v0", None, "control", 0, 0, 32, 1, {}, "adam", "fingerprint", "group", "stack")
+    member = Member("v0", None, "control", 0, 0, 32, 1, {}, "adam", "", "fingerprint", "group", "stack")
     cohorts = [Cohort(Path(), [member])] * 3
     jobs = [{"stack": job.job._replace(recipe=job.recipe.model_copy(update={"workers": n}))} for n in (None, 2, 9)]
     assert [workers_for(one, cohorts) for one in jobs] == [1, 2, 3]
