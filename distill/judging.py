@@ -9,12 +9,17 @@ from distill.data.impressions import TEST, Impressions
 from distill.fingerprint import derived_seed
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
-from distill.report import Entry, Outcomes, Results, leaderboard
+from distill.report import Entry, Outcomes, Results, leaderboard, with_hops
 from distill.training import Student
 
 
 def judge(
-    recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, students: Sequence[Student]
+    recipe: Recipe,
+    key: str,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    students: Sequence[Student],
+    domain: Knowledge | None = None,
 ) -> dict:
     """The leaderboard.
 
@@ -24,6 +29,7 @@ def judge(
         impressions: the rows.
         knowledge: of the teacher.
         students: both arms.
+        domain: of the domain models, where there are any.
     """
     verticals = dict.fromkeys(student.member.vertical for student in students)
     results = Results(
@@ -32,9 +38,14 @@ def judge(
         seconds={},
         tasks=impressions.tasks,
         outcomes={vertical: _outcomes(impressions, knowledge, vertical) for vertical in verticals},
-        entries=[_entry(recipe, knowledge, student) for student in students],
+        entries=[_entry(recipe, knowledge, domain, student) for student in students],
     )
-    return leaderboard(results, recipe.evidence, derived_seed(recipe.seed, "evidence"))
+    seed = derived_seed(recipe.seed, "evidence")
+    table = leaderboard(results, recipe.evidence, seed)
+    if domain is None:
+        return table
+    heard = {vertical: _outcomes(impressions, domain, vertical) for vertical in verticals}
+    return with_hops(table, results, heard, recipe.evidence, seed)
 
 
 def _outcomes(impressions: Impressions, knowledge: Knowledge, vertical: str) -> Outcomes:
@@ -50,13 +61,13 @@ def _outcomes(impressions: Impressions, knowledge: Knowledge, vertical: str) -> 
     )
 
 
-def _entry(recipe: Recipe, knowledge: Knowledge, student: Student) -> Entry:
+def _entry(recipe: Recipe, knowledge: Knowledge, domain: Knowledge | None, student: Student) -> Entry:
     member = student.member
     distilled = member.arm == "distilled"
     return Entry(
         member=member.name,
         vertical=member.vertical,
-        domain=member.domain,
+        domain=domain.facts["domains"][member.vertical] if domain else member.domain,
         arm=member.arm,
         control=member._replace(arm="control").name if distilled else None,
         seed=member.seed,

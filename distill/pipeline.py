@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from distill.auditing import audited
 from distill.cohort import Cohort, Course
-from distill.data.impressions import Impressions, load
+from distill.data.impressions import TRAIN, Impressions, load
+from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -20,11 +22,11 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
-from distill.scoring import audited, knowledge_of
+from distill.scoring import knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, open_tracker
 from distill.training import Student, train_in_turn, train_students, wanting
-from distill.transfer import course_of, lesson_of
+from distill.transfer import course_of, heard_fingerprint, lesson_of
 from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -37,7 +39,7 @@ Table = dict[str, Any]
 
 
 def run(recipe: Recipe, progress: Progress) -> Table:
-    """Teacher, knowledge, students, leaderboard, MLflow: everything that is not there yet.
+    """Teacher, knowledge, domains, students, leaderboard, MLflow: everything that is not there yet.
 
     Args:
         recipe: what to run.
@@ -59,8 +61,9 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             if key not in tracker.run_ids():
                 tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
             knowledge = _teach(recipe, impressions, store, progress)
+            domain = _found(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
-            table = _judge(recipe, impressions, knowledge, students, key, store, progress)
+            table = _judge(recipe, impressions, knowledge, domain, students, key, store, progress)
             table = _publish(recipe, table, students, tracker, progress)
         table["seconds"] = progress.seconds
         write_json(store.latest / f"{fingerprint(_identity(recipe))}.json", table)
@@ -110,11 +113,25 @@ def _teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Pro
     return knowledge
 
 
+def _found(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
+) -> Knowledge | None:
+    """What the models of domains say, where the recipe has any."""
+    if recipe.domains is None:
+        return None
+    with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
+        domain = domains_of(recipe, impressions, knowledge, store.knowledge, bar.advance)
+    for sentence in audited(domain, "the domain models'"):
+        progress.note(sentence)
+    return domain
+
+
 def _study(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
 ) -> list[Student]:
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+    heard = heard_fingerprint(recipe, impressions, knowledge.manifest.fingerprint)
+    members = roster(recipe.students, impressions, view, heard, recipe.seed)
     if not members:
         raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]
@@ -137,6 +154,7 @@ def _judge(
     recipe: Recipe,
     impressions: Impressions,
     knowledge: Knowledge,
+    domain: Knowledge | None,
     students: Sequence[Student],
     key: str,
     store: Store,
@@ -145,7 +163,7 @@ def _judge(
     path = store.tables / f"{key}-{knowledge.manifest.fingerprint}.json"
     if not path.exists():
         with progress.stage("evidence"):
-            write_json(path, judge(recipe, key, impressions, knowledge, students))
+            write_json(path, judge(recipe, key, impressions, knowledge, students, domain))
     return read_json(path)
 
 

@@ -3,14 +3,15 @@
 from typing import Any
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
-from distill.knowledge import KnowledgeStore, import_table
+from distill.domains import domain_manifest
+from distill.knowledge import KnowledgeStore, Manifest, import_table
 from distill.member import Member, roster
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
 from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
-from distill.transfer import lesson_of
+from distill.transfer import heard_fingerprint, lesson_of
 
 OPTIMIZER_COPIES = 4
 """Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
@@ -27,17 +28,18 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     impressions = load(recipe.data, store.data)
     teacher, knowledge = _teacher(recipe, impressions, store.knowledge)
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
+    members = roster(recipe.students, impressions, view, heard_fingerprint(recipe, impressions, knowledge), recipe.seed)
     new = wanting(members, store.cohorts, recipe.trainer.device)
     weights = {vertical: _bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
     cohorts = [_cohort(cohort.members, weights) for cohort in new]
     missing = sum(len(cohort.members) for cohort in new)
+    domains = _domains(recipe, impressions, teacher["kind"], knowledge, store.knowledge)
     return {
-        "stages": [_data(impressions), teacher, _students(recipe, members, missing)],
+        "stages": [_data(impressions), teacher, *domains, _students(recipe, members, missing)],
         "cohorts": cohorts,
         "members": len(members),
         "cached": len(members) - missing,
-        "bytes": teacher["bytes"] + sum(cohort["bytes"] for cohort in cohorts),
+        "bytes": sum(stage["bytes"] for stage in (teacher, *domains)) + sum(cohort["bytes"] for cohort in cohorts),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
     }
@@ -64,9 +66,29 @@ def _teacher(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) ->
         "class": manifest.teacher,
         "kind": manifest.kind,
         "steps": -(-len(lesson.learnt_rows) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
-        "bytes": manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1),
+        "bytes": _table_bytes(manifest),
     }
     return stage, manifest.fingerprint
+
+
+def _domains(
+    recipe: Recipe, impressions: Impressions, kind: str, knowledge: str, store: KnowledgeStore
+) -> list[dict[str, Any]]:
+    """The stage of the domain models, where there is one."""
+    domains = recipe.domains
+    if domains is None:
+        return []
+    manifest = domain_manifest(recipe, impressions, kind, knowledge)
+    stage = {
+        "stage": "domains",
+        "cached": store.find(manifest.fingerprint) is not None,
+        "class": manifest.teacher,
+        "kind": manifest.kind,
+        "domains": domains.clusters or len(set(impressions.domains.values())),
+        "steps": -(-len(impressions.select(TRAIN)) // domains.train.batch),
+        "bytes": _table_bytes(manifest),
+    }
+    return [stage]
 
 
 def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, Any]:
@@ -89,6 +111,10 @@ def _cohort(members: list[Member], weights: dict[str, int]) -> dict[str, Any]:
         "bytes": sum(own),
         "memory": OPTIMIZER_COPIES * max(own) * len(members),
     }
+
+
+def _table_bytes(manifest: Manifest) -> int:
+    return manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1)
 
 
 def _bytes(recipe: Recipe, schema: Any) -> int:

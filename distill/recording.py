@@ -22,6 +22,7 @@ SHOWN = (
     "calibration_se",
     "ne_control",
     "ne_teacher",
+    "ne_domain",
     "ne_gain",
     "ne_gain_low",
     "ne_gain_high",
@@ -46,7 +47,7 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield _child(key, student, rows[student.member.name], shares(recipe.data.negatives)["students"])
+        yield _child(recipe, key, student, rows[student.member.name])
 
 
 def started(recipe: Recipe, key: str) -> RunRecord:
@@ -56,7 +57,7 @@ def started(recipe: Recipe, key: str) -> RunRecord:
         key=key,
         parent=None,
         name=recipe.name,
-        tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": "direct"},
+        tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": recipe.transfer},
         params={"seed": recipe.seed, "teacher": _teacher(recipe), "students": recipe.students.model.path},
         artifacts={"recipe.yaml": show(recipe), "environment.txt": lines},
         finished=False,
@@ -86,22 +87,22 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], negatives: float) -> RunRecord:
+def _child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
     """One run a student; with several tasks their names stand before those of the metrics.
 
-    Whoever serves its weights adds log `negatives` to its log-odds, as is done with everything that is shown.
+    Whoever serves its weights adds the logarithm of `negatives` to its log-odds, as is done with all that is shown.
     """
-    member, first = student.member, rows[0]
+    member, first, negatives = student.member, rows[0], shares(recipe.data.negatives)["students"]
     several = len(rows) > 1
-    metrics = {f"{row['task']}/{name}" if several else name: row[name] for row in rows for name in SHOWN}
+    metrics = {f"{row['task']}/{name}" if several else name: row.get(name) for row in rows for name in SHOWN}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,
-        "distill.domain": member.domain or "",
+        "distill.domain": first["domain"] or "",
         "distill.arm": member.arm,
         "distill.seed": str(member.seed),
         "distill.architecture": first["architecture"],
-        "distill.transfer": "direct",
+        "distill.transfer": recipe.transfer,
         "distill.fingerprint": member.fingerprint,
         "distill.teacher": first["teacher"] or "",
         "distill.knowledge_kind": first["knowledge_kind"] or "",

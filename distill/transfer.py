@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 from distill.cohort import Course
 from distill.data.impressions import Impressions
+from distill.domains import domain_manifest, domains_of
+from distill.fingerprint import fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
+from distill.member import DOMAIN, SOURCE
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
 from distill.representing import tables_of, vectors_of
@@ -28,6 +31,25 @@ def lesson_of(recipe: Recipe, impressions: Impressions, tell: Callable[[int], No
     return Lesson(teacher, impressions, view, recipe.seed, tell, recipe.trainer)
 
 
+def hears(recipe: Recipe) -> dict[str, float]:
+    """Name of a source of marks -> its weight in the mean of log-odds that students learn from."""
+    names = {"teacher": (SOURCE,), "domain": (DOMAIN,), "both": (SOURCE, DOMAIN)}[recipe.source]
+    return dict.fromkeys(names, 1 / len(names))
+
+
+def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) -> str:
+    """The fingerprint of all that students hear: of the teacher's table, where they learn from it alone.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        teacher: fingerprint of its table.
+    """
+    if recipe.source == "teacher":
+        return teacher
+    return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
+
+
 def course_of(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
 ) -> Course:
@@ -37,12 +59,14 @@ def course_of(
         recipe: theirs.
         impressions: the rows.
         knowledge: the teacher's marks.
-        store: where vectors of the teacher are found or made.
+        store: where the marks of domain models and vectors of the teacher are found or made.
         tell: called with the rows of each step.
     """
     students = recipe.students
     distill, view = students.distill, impressions.view(students.features, "vertical")
-    course = Course(students, impressions, view, knowledge, tell, recipe.trainer)
+    course = Course(students, impressions, view, knowledge, tell, recipe.trainer, hears=hears(recipe))
+    if DOMAIN in course.hears:
+        course = course._replace(domain=domains_of(recipe, impressions, knowledge, store.knowledge))
     if distill.input is not None:
         lesson = lesson_of(recipe, impressions)
         vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)

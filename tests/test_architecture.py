@@ -27,9 +27,11 @@ FLOORS = [
     },
     {
         "learner",
+        "auditing",
         "callbacks",
         "checkpoints",
         "cohort",
+        "domains",
         "recorder",
         "representing",
         "scoring",

@@ -16,8 +16,9 @@ ANSWERS = {
 
 
 def warnings(recipe: Recipe) -> list[Fault]:
-    """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing."""
-    return [*_features(recipe), *_path(recipe)]
+    """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing;
+    domain models to which nobody listens."""
+    return [*_features(recipe), *_path(recipe), *_domains(recipe)]
 
 
 def _features(recipe: Recipe) -> Iterator[Fault]:
@@ -38,3 +39,9 @@ def _path(recipe: Recipe) -> Iterator[Fault]:
     path = recipe.data.path
     if path is not None and not glob.glob(str(path), recursive=True):
         yield Fault("data.path", f"there is nothing at {path}.")
+
+
+def _domains(recipe: Recipe) -> Iterator[Fault]:
+    if recipe.domains is not None and recipe.transfer == "direct":
+        what = "their models are trained and compared, and no student learns from them."
+        yield Fault("domains", what, "Leave students.distill.logit.source out, unless this is what you want.")

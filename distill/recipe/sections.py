@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from distill.data.settings import DataSettings
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
+from distill.recipe.channels import Distill, DomainDistill
 from distill.types import FeatureSchema, Settings
 
 
@@ -131,67 +132,21 @@ Teacher = Annotated[
 ]
 
 
-class LogitChannel(Settings):
-    """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
+class Domains(Settings):
+    """Domain foundation models: one a domain, between the teacher and the students, each learning from the rows of its
+    domain in time order and scoring each row before it learns from it."""
 
-    weight: float = Field(default=0.5, ge=0)
-    """On the serving head, the teacher's share in a blend with the label (at most 1); on an auxiliary one, a factor."""
-    temperature: float = Field(default=1.0, gt=0)
-    """Divides both log-odds."""
-    head: Literal["serving", "auxiliary"] = "serving"
-    """Where the teacher marks: the logit that is served, or a second head that is not exported."""
-    loss: Literal["binary_cross_entropy", "softmax"] = "binary_cross_entropy"
-    """`softmax` is refused: over a single logit its gradient is exactly zero."""
-
-
-Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
-
-
-class RepresentationChannel(Settings):
-    """Representation matching: a projection of the student's representation comes near the teacher's of the row."""
-
-    weight: float = Field(default=0.0, ge=0)
-    """Of the loss, beside the others; 0 matches nothing."""
-    loss: Matching = "cosine"
-    """What near means; see `distill losses`."""
-
-
-class InputChannel(Settings):
-    """Representation as an input: the trained teacher's, of an impression of which it is shown some features only."""
-
-    features: tuple[str, ...] = Field(min_length=1)
-    """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
-
-
-class SharingChannel(Settings):
-    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
-
-    tables: Literal["start"] = "start"
-    """`start`: they are where the student begins."""
-    rate: float = Field(default=1.0, ge=0)
-    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
-
-
-class Fallback(Settings):
-    """Students that their teacher harms on validation rows go without it: what is served is their control."""
-
-    level: float = Field(default=0.5, gt=0, lt=1)
-    """Probability of harm from which a student falls back, its own rows and those of all others considered."""
-
-
-class Distill(Settings):
-    """What moves from the teacher to the students."""
-
-    logit: LogitChannel = LogitChannel()
-    """The logit channel."""
-    representation: RepresentationChannel = RepresentationChannel()
-    """Representation matching."""
-    input: InputChannel | None = None
-    """The teacher's representation as an input of the student."""
-    sharing: SharingChannel | None = None
-    """Embeddings taken over from the teacher."""
-    fallback: Fallback | None = None
-    """Who goes without the teacher after all."""
+    model: Model
+    """What they are."""
+    features: tuple[str, ...] | None = None
+    """What they see; every feature where none is named."""
+    train: TeacherTrain = TeacherTrain()
+    """How they learn: in one pass."""
+    distill: DomainDistill = DomainDistill()
+    """What they learn from the teacher."""
+    clusters: int | None = Field(default=None, ge=2)
+    """How many domains to find, by what the teacher makes of the verticals; where none is given, they are those of
+    data.domain."""
 
 
 class Stopping(Settings):
@@ -264,6 +219,8 @@ class Recipe(Settings):
     """The impressions."""
     teacher: Teacher
     """The large ranker, trained here or elsewhere."""
+    domains: Domains | None = None
+    """Foundation models of domains, through which it teaches the students; null for direct transfer."""
     students: Students
     """The small ones."""
     evidence: Evidence = Evidence()
@@ -276,3 +233,13 @@ class Recipe(Settings):
     """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")
     """Folder of everything the tool writes; relative to the current folder."""
+
+    @property
+    def source(self) -> Literal["teacher", "domain", "both"]:
+        """Whose marks the students learn from."""
+        return self.students.distill.logit.source or ("domain" if self.domains else "teacher")
+
+    @property
+    def transfer(self) -> Literal["direct", "hierarchical"]:
+        """How it comes to the students what the teacher knows."""
+        return "direct" if self.source == "teacher" else "hierarchical"

@@ -66,7 +66,7 @@ def prediction(p: float, members: int, rows: int) -> Prediction:
 
 def test_a_blend_by_hand() -> None:
     """Half label, half teacher where it is covered; the label alone where it is not, and for the control."""
-    objective = Objective(Distillation("teacher", torch.tensor([0.5, 0.0]), torch.ones(2), "serving"))
+    objective = Objective(Distillation({"teacher": 1.0}, torch.tensor([0.5, 0.0]), torch.ones(2), "serving"))
     covered = torch.tensor([[True, False], [True, True]])
     said = prediction(0.6, 2, 2)
     losses = objective(said, said, batch(covered, torch.ones(2, 2)))
@@ -78,7 +78,7 @@ def test_a_blend_by_hand() -> None:
 
 def test_the_auxiliary_head_alone_feels_the_teacher() -> None:
     """The serving logit's gradient is that of its labels."""
-    objective = Objective(Distillation("teacher", torch.tensor([3.0]), torch.ones(1), "auxiliary"))
+    objective = Objective(Distillation({"teacher": 1.0}, torch.tensor([3.0]), torch.ones(1), "auxiliary"))
     served, taught = torch.zeros(1, 2, 1).double().requires_grad_(), torch.zeros(1, 2, 1).double().requires_grad_()
     rows = batch(torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 2))
     objective(Prediction(served, served[..., :0]), Prediction(taught, taught[..., :0]), rows).total.backward()

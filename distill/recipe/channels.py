@@ -1,0 +1,89 @@
+"""The sections of a recipe that say what moves from whom to whom."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from distill.types import Settings
+
+
+class LogitChannel(Settings):
+    """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
+
+    weight: float = Field(default=0.5, ge=0)
+    """On the serving head, the teacher's share in a blend with the label (at most 1); on an auxiliary one, a factor."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides both log-odds."""
+    head: Literal["serving", "auxiliary"] = "serving"
+    """Where the teacher marks: the logit that is served, or a second head that is not exported."""
+    loss: Literal["binary_cross_entropy", "softmax"] = "binary_cross_entropy"
+    """`softmax` is refused: over a single logit its gradient is exactly zero."""
+    source: Literal["teacher", "domain", "both"] | None = None
+    """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
+    any, else the teacher's."""
+
+
+Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
+
+
+class RepresentationChannel(Settings):
+    """Representation matching: a projection of the student's representation comes near the teacher's of the row."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Of the loss, beside the others; 0 matches nothing."""
+    loss: Matching = "cosine"
+    """What near means; see `distill losses`."""
+
+
+class InputChannel(Settings):
+    """Representation as an input: the trained teacher's, of an impression of which it is shown some features only."""
+
+    features: tuple[str, ...] = Field(min_length=1)
+    """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
+
+
+class SharingChannel(Settings):
+    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
+
+    tables: Literal["start"] = "start"
+    """`start`: they are where the student begins."""
+    rate: float = Field(default=1.0, ge=0)
+    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+
+
+class Fallback(Settings):
+    """Students that their teacher harms on validation rows go without it: what is served is their control."""
+
+    level: float = Field(default=0.5, gt=0, lt=1)
+    """Probability of harm from which a student falls back, its own rows and those of all others considered."""
+
+
+class Distill(Settings):
+    """What moves from the teacher to the students."""
+
+    logit: LogitChannel = LogitChannel()
+    """The logit channel."""
+    representation: RepresentationChannel = RepresentationChannel()
+    """Representation matching."""
+    input: InputChannel | None = None
+    """The teacher's representation as an input of the student."""
+    sharing: SharingChannel | None = None
+    """Embeddings taken over from the teacher."""
+    fallback: Fallback | None = None
+    """Who goes without the teacher after all."""
+
+
+class DomainLogits(Settings):
+    """What domain models learn from the teacher: its probability in a blend with the label."""
+
+    weight: float = Field(default=0.5, ge=0, le=1)
+    """The teacher's share of the blend; 0 for labels alone."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides both log-odds."""
+
+
+class DomainDistill(Settings):
+    """What moves from the teacher to the domain models."""
+
+    logit: DomainLogits = DomainLogits()
+    """The logit channel."""
