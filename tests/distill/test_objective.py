@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.losses import binary_cross_entropy, logit_distillation
-from distill.objective import Distillation, Objective
+from distill.objective import Distillation, Objective, heard
 from distill.types import Batch, Features, Prediction, Signal
 
 LOGITS = st.floats(-30, 30)
@@ -93,3 +93,33 @@ def test_fills_and_missing_labels_weigh_nothing() -> None:
     assert Objective()(said, said, rows).total.item() == pytest.approx(-math.log(0.4))
     unlabelled = rows._replace(valid=torch.zeros(1, 2, 1, dtype=torch.bool))
     assert Objective()(said, said, unlabelled).total.item() == 0.0
+
+
+@given(st.lists(st.floats(0.01, 5), min_size=1, max_size=3), st.data())
+def test_several_sources_are_heard_as_their_mean(weights: list[float], data: st.DataObject) -> None:
+    """Of those that scored the row; against a loop over rows. A row that none scored is not covered."""
+    rows = 4
+    said = [data.draw(st.lists(st.floats(-9, 9), min_size=rows, max_size=rows)) for _ in weights]
+    there = [data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)) for _ in weights]
+    signals = {
+        str(place): Signal(Prediction(torch.tensor([z]).double()[..., None], torch.zeros(1, rows, 0)), torch.tensor([c]))
+        for place, (z, c) in enumerate(zip(said, there, strict=True))
+    }
+    logit, covered = heard(signals, dict(zip(signals, weights, strict=True)))
+    for row in range(rows):
+        own = [(w, z[row]) for w, z, c in zip(weights, said, there, strict=True) if c[row]]
+        assert covered[0, row].item() == bool(own)
+        if own:
+            expected = sum(w * z for w, z in own) / sum(w for w, _ in own)
+            assert logit[0, row, 0].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_row_that_one_of_two_scored_is_taught_by_it_alone() -> None:
+    """And costs what it would cost with that source only; one that none scored costs its label."""
+    some = batch(torch.tensor([[True, False]]), torch.ones(1, 2))
+    silent = Signal(some.knowledge["teacher"].prediction, torch.tensor([[False, False]]))
+    two = some._replace(knowledge=some.knowledge | {"domain": silent})
+    said, half = prediction(0.6, 1, 2), (torch.tensor([0.5]), torch.ones(1), "serving")
+    alone = Objective(Distillation({"teacher": 1.0}, *half))(said, said, some)
+    both = Objective(Distillation({"teacher": 0.5, "domain": 0.5}, *half))(said, said, two)
+    assert both.total.item() == pytest.approx(alone.total.item())
