@@ -1,16 +1,21 @@
 """Judging: what every student says of its test rows, beside what happened and what the teacher had said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from distill.data.impressions import TEST, Impressions
+from distill.data.impressions import TEST, TRAIN, Impressions
+from distill.data.slicing import Slicing, seconds_a_unit, slicing
 from distill.fingerprint import derived_seed
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
 from distill.report import Entry, Outcomes, Results, leaderboard, with_hops
 from distill.training import Student
+
+DAY = 86_400.0
+DAYS = 30
+"""Days among the test rows from which days are the clusters: fewer make no verdict, and one makes no interval."""
 
 
 def judge(
@@ -32,36 +37,76 @@ def judge(
         domain: of the domain models, where there are any.
     """
     verticals = dict.fromkeys(student.member.vertical for student in students)
+    slicings = {name: slicing(impressions, name) for name in recipe.evidence.slices}
+    clusters = clusters_of(impressions)
     results = Results(
         recipe=recipe.name,
         fingerprint=key,
         seconds={},
         tasks=impressions.tasks,
-        outcomes={vertical: _outcomes(impressions, knowledge, vertical) for vertical in verticals},
-        entries=[_entry(recipe, knowledge, domain, student) for student in students],
+        outcomes={vertical: _outcomes(impressions, knowledge, vertical, clusters, slicings) for vertical in verticals},
+        entries=[_entry(recipe, impressions, knowledge, domain, student) for student in students],
+        slices={name: one.names for name, one in slicings.items()},
     )
     seed = derived_seed(recipe.seed, "evidence")
     table = leaderboard(results, recipe.evidence, seed)
     if domain is None:
         return table
-    heard = {vertical: _outcomes(impressions, domain, vertical) for vertical in verticals}
+    heard = {one: _outcomes(impressions, domain, one, clusters, slicings) for one in verticals}
     return with_hops(table, results, heard, recipe.evidence, seed)
 
 
-def _outcomes(impressions: Impressions, knowledge: Knowledge, vertical: str) -> Outcomes:
+def clusters_of(impressions: Impressions) -> np.ndarray:
+    """What would be different another time, for each row: its user; else its day, where the test rows span days enough
+    for a verdict; else the row itself."""
+    if impressions.user is not None:
+        return np.asarray(impressions.user)
+    unit = seconds_a_unit(impressions)
+    if unit is not None:
+        days = np.floor(impressions.time * (unit / DAY)).astype(np.int64)
+        if len(np.unique(days[impressions.select(TEST)])) >= DAYS:
+            return days
+    return np.arange(impressions.rows)
+
+
+def _outcomes(
+    impressions: Impressions,
+    knowledge: Knowledge,
+    vertical: str,
+    clusters: np.ndarray,
+    slicings: Mapping[str, Slicing],
+) -> Outcomes:
     rows = impressions.select(TEST, vertical)
     prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     return Outcomes(
         label=impressions.label[rows],
         valid=impressions.valid[rows],
         weight=impressions.worth(rows),
-        cluster=rows if impressions.user is None else np.asarray(impressions.user[rows]),
+        cluster=clusters[rows],
         teacher=prediction.logit.numpy(),
         covered=covered.numpy(),
+        slices={name: one.code[rows] for name, one in slicings.items()},
     )
 
 
-def _entry(recipe: Recipe, knowledge: Knowledge, domain: Knowledge | None, student: Student) -> Entry:
+def _coverage(impressions: Impressions, knowledge: Knowledge, vertical: str) -> float | None:
+    """Share of the training rows that the teacher scored."""
+    rows = impressions.select(TRAIN, vertical)
+    _, covered = knowledge.take(torch.from_numpy(rows), representation=False)
+    return float(covered.float().mean()) if len(rows) else None
+
+
+def _age(impressions: Impressions, knowledge: Knowledge) -> float | None:
+    """Days from the last label that the teacher had seen to the first test row."""
+    unit, test = seconds_a_unit(impressions), impressions.select(TEST)
+    if unit is None or knowledge.manifest.cut_off is None or not len(test):
+        return None
+    return float(impressions.time[test].min() - knowledge.manifest.cut_off) * unit / DAY
+
+
+def _entry(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, domain: Knowledge | None, student: Student
+) -> Entry:
     member = student.member
     distilled = member.arm == "distilled"
     return Entry(
@@ -78,4 +123,7 @@ def _entry(recipe: Recipe, knowledge: Knowledge, domain: Knowledge | None, stude
         rows_train=member.rows,
         logit=student.logit,
         reason=student.reason,
+        coverage=_coverage(impressions, knowledge, member.vertical) if distilled else None,
+        knowledge_age=_age(impressions, knowledge) if distilled else None,
+        curve=student.validation,
     )

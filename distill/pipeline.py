@@ -1,6 +1,6 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from distill.auditing import audited
 from distill.cohort import Cohort, Course
 from distill.data.impressions import TRAIN, Impressions, load
+from distill.data.slicing import require
 from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
@@ -22,16 +23,17 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
+from distill.report.cost import cost
 from distill.scoring import knowledge_of
 from distill.store import Store
-from distill.tracking import Tracker, Untracked, open_tracker
+from distill.tracking import Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_in_turn, train_students, wanting
 from distill.transfer import course_of, heard_fingerprint, lesson_of
 from distill.workers import Job, train_apart, workers_for
 
 __all__ = ["compare", "experiment", "plan", "run"]
 
-ELSEWHERE = {"data": {"path"}, "tracking": True, "store": True, "workers": True, "trainer": True}
+ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True, "trainer": True}
 """Where things lie and who works on them: what does not decide how a recipe turns out."""
 
 Table = dict[str, Any]
@@ -59,15 +61,29 @@ def run(recipe: Recipe, progress: Progress) -> Table:
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
             key = fingerprint(_identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
-                tracker.record(started(recipe, key))  # The writer makes the database while the teacher learns.
+                # Now, so that the writer makes the database while the teacher learns.
+                tracker.record(started(recipe, key, impressions.fingerprint))
             knowledge = _teach(recipe, impressions, store, progress)
             domain = _found(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, domain, students, key, store, progress)
-            table = _publish(recipe, table, students, tracker, progress)
-        table["seconds"] = progress.seconds
-        write_json(store.latest / f"{fingerprint(_identity(recipe))}.json", table)
+            path = store.latest / f"{fingerprint(_identity(recipe))}.json"
+            before = read_json(path) if path.exists() else {}
+            table |= _taken(table, progress.seconds, before, knowledge)
+            table |= {"settings": _identity(recipe), "environment": environment()}
+            table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
+        table["seconds"] = progress.seconds | table["seconds"]
+        write_json(path, table)
     return table
+
+
+def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge: Knowledge) -> Table:
+    """Seconds and cost. A stage that was found done took what it took when it was done."""
+    same = before.get("fingerprint") == table["fingerprint"]
+    took = dict(seconds) | (before["seconds"] if same else {})
+    scored = knowledge.facts.get("covered", 0)
+    size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
+    return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
 
 
 def compare(recipe: Recipe) -> Table:
@@ -93,6 +109,7 @@ def _identity(recipe: Recipe) -> Table:
 def _read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
     with progress.stage("data") as bar:
         impressions = load(recipe.data, store.data)
+        require(impressions, recipe.evidence.slices)
         bar.advance(impressions.rows, f"{len(impressions.verticals)} verticals")
     for warning in impressions.warnings:
         progress.note(f"warning: {warning}")
@@ -168,11 +185,16 @@ def _judge(
 
 
 def _publish(
-    recipe: Recipe, table: Table, students: Sequence[Student], tracker: Tracker | Untracked, progress: Progress
+    recipe: Recipe,
+    table: Table,
+    students: Sequence[Student],
+    data: str,
+    tracker: Tracker | Untracked,
+    progress: Progress,
 ) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
-        for record in records(recipe, table, students):
+        for record in records(recipe, table, students, data):
             tracker.record(record)
         delivery = tracker.close()
         ids = tracker.run_ids()

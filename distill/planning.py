@@ -1,20 +1,20 @@
 """Planning: what a run would do, without doing it."""
 
-from typing import Any
+from typing import Any, get_args
 
+from distill.cost import OPTIMIZER_COPIES, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
 from distill.member import Member, roster
+from distill.ranker import resolve
 from distill.recipe import Recipe
-from distill.recipe.sections import OutsideTeacher
+from distill.recipe.sections import Model, OutsideTeacher
 from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
 from distill.transfer import heard_fingerprint, lesson_of
-
-OPTIMIZER_COPIES = 4
-"""Tensors the size of the weights while training: weights, gradients, and Adam's two moments."""
+from distill.types import FeatureSchema
 
 
 def plan(recipe: Recipe) -> dict[str, Any]:
@@ -22,7 +22,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     outside teacher; trains nothing.
 
     Returns:
-        The object that `distill plan --json` writes. `seconds` is null: nothing has been timed.
+        The object that `distill plan --json` writes. `seconds` is null: nothing has been timed. `changes` is what
+        differs from the data as they were encoded before.
     """
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
@@ -36,12 +37,14 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     domains = _domains(recipe, impressions, teacher["kind"], knowledge, store.knowledge)
     return {
         "stages": [_data(impressions), teacher, *domains, _students(recipe, members, missing)],
+        "sizes": _sizes(recipe, impressions),
         "cohorts": cohorts,
         "members": len(members),
         "cached": len(members) - missing,
         "bytes": sum(stage["bytes"] for stage in (teacher, *domains)) + sum(cohort["bytes"] for cohort in cohorts),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
+        "changes": impressions.changes,
     }
 
 
@@ -89,6 +92,22 @@ def _domains(
         "bytes": _table_bytes(manifest),
     }
     return [stage]
+
+
+def _sizes(recipe: Recipe, impressions: Impressions) -> list[dict[str, Any]]:
+    """What the teacher costs; where one dial sets its size, what each setting of the dial would, all else as given."""
+    if isinstance(recipe.teacher, OutsideTeacher):
+        return []
+    model, schema = recipe.teacher.model, impressions.view(recipe.teacher.features, "all").schema(None)
+    dial = type(model.config).model_fields.get("size")
+    sizes = get_args(dial.annotation) if dial else (None,)
+    return [_size(model, schema, size) for size in sizes]
+
+
+def _size(model: Model, schema: FeatureSchema, size: str | None) -> dict[str, Any]:
+    config = model.config if size is None else model.config.model_copy(update={"size": size})
+    counted = cost(lambda: resolve(model.path)(schema, config), schema)
+    return {"class": model.path, "size": size, "chosen": config == model.config, **counted._asdict()}
 
 
 def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, Any]:

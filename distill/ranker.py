@@ -23,6 +23,8 @@ class Ranker(nn.Module, ABC):
 
     Config: ClassVar[type[Settings]]
     """What a recipe may set of it, declared here and nowhere else."""
+    unseen_at_scoring: tuple[str, ...] = ()
+    """Features that it takes for unseen outside training, such as the place on a page; its knowledge says so."""
 
     @abstractmethod
     def forward(self, features: Features) -> Prediction:

@@ -10,7 +10,7 @@ from distill.fingerprint import fingerprint
 from distill.member import Member
 from distill.recipe import Recipe, show
 from distill.recipe.sections import OutsideTeacher
-from distill.report import markdown
+from distill.report import Facts, drawings, markdown, page
 from distill.tracking import RunRecord, environment
 from distill.training import Student
 
@@ -27,22 +27,35 @@ SHOWN = (
     "ne_gain_low",
     "ne_gain_high",
     "gap_closed",
+    "gap_closed_low",
+    "gap_closed_high",
+    "p_value",
+    "detectable",
+    "gauc",
+    "pr_auc",
+    "ne_free",
+    "ece_debiased",
+    "kl_teacher",
+    "rank_teacher",
+    "coverage",
+    "knowledge_age",
     "rows_test",
     "positives_test",
 )
 """Columns of the leaderboard that become metrics of a student's run."""
 
 
-def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student]) -> Iterator[RunRecord]:
+def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student], data: str) -> Iterator[RunRecord]:
     """The parent, then a child for each student and arm.
 
     Args:
         recipe: as it was run.
         table: its leaderboard.
         students: those of the leaderboard.
+        data: fingerprint of the impressions.
     """
     key = table["fingerprint"]
-    yield _parent(recipe, table, key)
+    yield _parent(recipe, table, key, data)
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
@@ -50,8 +63,8 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
         yield _child(recipe, key, student, rows[student.member.name])
 
 
-def started(recipe: Recipe, key: str) -> RunRecord:
-    """The parent as it stands when the run begins: the recipe and the environment."""
+def started(recipe: Recipe, key: str, data: str) -> RunRecord:
+    """The parent as it stands when the run begins: the recipe, the environment, and the fingerprint of the data."""
     lines = "".join(f"{name}: {value}\n" for name, value in environment().items())
     return RunRecord(
         key=key,
@@ -60,6 +73,7 @@ def started(recipe: Recipe, key: str) -> RunRecord:
         tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": recipe.transfer},
         params={"seed": recipe.seed, "teacher": _teacher(recipe), "students": recipe.students.model.path},
         artifacts={"recipe.yaml": show(recipe), "environment.txt": lines},
+        datasets={recipe.name: data} if data else {},
         finished=False,
     )
 
@@ -69,14 +83,20 @@ def record_key(parent: str, member: Member) -> str:
     return fingerprint(parent, member.fingerprint, member.name)
 
 
-def _parent(recipe: Recipe, table: Mapping[str, Any], key: str) -> RunRecord:
+def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> RunRecord:
     """The parent as it stands when the run is done: with the leaderboard."""
     text = markdown(table)
-    begun = started(recipe, key)
+    begun = started(recipe, key, data)
     return replace(
         begun,
         metrics=dict(table["summary"]),
-        artifacts={**begun.artifacts, "leaderboard.md": text, "leaderboard.json": json.dumps(table, indent=1)},
+        artifacts={
+            **begun.artifacts,
+            "leaderboard.md": text,
+            "leaderboard.json": json.dumps(table, indent=1),
+            "report.html": page(table, Facts(show(recipe), ["distill run recipe.yaml"], recipe.evidence.level)),
+            **drawings(table),
+        },
         note=text,
         finished=True,
     )
@@ -107,6 +127,7 @@ def _child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping
         "distill.teacher": first["teacher"] or "",
         "distill.knowledge_kind": first["knowledge_kind"] or "",
         "distill.verdict": first["verdict"] or "",
+        "distill.verdict_adjusted": first["verdict_adjusted"] or "",
     }
     return RunRecord(
         key=record_key(parent, member),

@@ -113,6 +113,7 @@ def manifest_of(lesson: Lesson) -> Manifest:
         width=width,
         kind=teacher.score.kind,
         cut_off=None if latest is None else float(latest),
+        unseen=model.unseen_at_scoring,
         negatives=share,
     )
 

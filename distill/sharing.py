@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from distill.data.impressions import View
+from distill.data.matching import matched
 from distill.layers import FieldEmbedding
 from distill.ranker import Ranker
-from distill.types import UNSEEN, FeatureSchema
+from distill.types import FeatureSchema
 
 
 class TeacherTables:
@@ -51,22 +51,9 @@ class TeacherTables:
         embedding = widest(ranker)[1]
         for name, first in starts(schema).items():
             if name in self.tables:
-                ours, theirs = self._matched(view, name, vertical)
+                ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
                 with torch.no_grad():
                     embedding.weight[first + ours] = self.tables[name][theirs]
-
-    def _matched(self, view: View, table: str, vertical: str) -> tuple[Tensor, Tensor]:
-        """Ids of the student, and those of the teacher for the same values."""
-        ours, theirs = view.values(table, vertical), self.view.values(table, None)
-        if ours is None or theirs is None:  # Computed, not looked up: the same number in every scope.
-            same = torch.arange(min(view.schema(vertical).tables[table], len(self.tables[table])))
-            return same, same
-        known = pl.DataFrame({"value": theirs}).with_row_index("theirs").filter(pl.col("theirs") != UNSEEN)
-        own = pl.DataFrame({"value": ours}).with_row_index("ours").filter(pl.col("ours") != UNSEEN)
-        pairs = own.join(known, on="value", nulls_equal=True)
-        unseen = torch.tensor([UNSEEN])
-        ids = (torch.from_numpy(pairs[side].to_numpy().astype(np.int64)) for side in ("ours", "theirs"))
-        return tuple(torch.cat([unseen, side]) for side in ids)
 
 
 def projected(

@@ -18,6 +18,9 @@ PAD = -1
 UNSEEN = 0
 """The id of every value that the training rows of a scope do not show."""
 
+GAPS = 64
+"""Height of a table of gaps in time: the logarithms of 2^62 seconds, and `UNSEEN`."""
+
 
 class Settings(BaseModel):
     """What a user may set. Unknown keys and infinite numbers are refused, nothing changes afterwards."""
@@ -37,6 +40,8 @@ class SequenceField:
         tables: the embedding table of each aligned column.
         ordered: False for a multi-valued feature, whose steps have no order.
         pool: how a multi-valued feature becomes one vector.
+        times: whether the last column reads a table of `GAPS`, and says how long before the impression each event was:
+            id g is 2^(g-1) - 1 up to 2^g - 1 seconds.
     """
 
     name: str
@@ -44,6 +49,7 @@ class SequenceField:
     tables: tuple[str, ...]
     ordered: bool = True
     pool: str = "mean"
+    times: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ BENCHES = {
     "fleet-vs-lightning": "a run of 100 students against a Lightning Trainer for each of them, whole processes",
     "fleet-vs-peers": "our training against other toolkits, per further student",
     "loader": "gathering whole batches against a DataLoader that collates rows",
+    "sequence": "sequence towers in buckets of like length against padded ones, and what a longer history costs",
     "knowledge": "a stored teacher against one that scores every batch again",
     "tracking": "one batch a run against one call a number, in MLflow",
     "start": "from the command to the first step of training",
+    "evidence": "how often intervals hold the truth and verdicts are wrong, where the truth is known",
     "scaling": "time and memory against the number of members",
 }
 """Name -> what it compares."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at impressions, encode them, or generate some.", no_args_is_help=True)
 
+UNCHECKED = "As its publisher states it, not checked here: the terms that came with the files count."
+
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots.")]
 
 
@@ -95,7 +97,12 @@ def _published(name: str, folder: Path, to: Path) -> dict[str, Any]:
     one = SETS[name]
     with silence():
         rows = one.convert(folder, to)
-    said = {"licence": one.licence, "citation": one.citation, "split": one.split, "published": one.published}
+    said = {
+        "licence": f"{one.licence} {UNCHECKED}",
+        "citation": one.citation,
+        "split": one.split,
+        "published": one.published,
+    }
     part = one.rows is not None and rows != one.rows
     warnings = [f"{rows:,} rows, where {one.rows:,} are published: a part?"] if part else []
     return {"file": str(to), "rows": rows} | said | {"data": one.data | {"path": str(to)}, "warnings": warnings}
@@ -148,6 +155,7 @@ def _shown(table: dict[str, Any]) -> Any:
     brief = {
         "rows": table["rows"],
         "splits": table["splits"],
+        "changes": table["changes"],
         f"verticals ({min(20, len(verticals))} of {len(verticals)})": verticals[:20],
         "columns": [{key: value for key, value in entry.items() if key != "histogram"} for entry in columns],
     }

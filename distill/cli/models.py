@@ -47,8 +47,8 @@ def _measured(path: str) -> tuple[int | None, int | None, bool | None]:
     """
     import torch
     from torch.utils._pytree import tree_map
-    from torch.utils.flop_counter import FlopCounterMode
 
+    from distill.cost import cost
     from distill.fleet import Fleet
     from distill.ranker import resolve
     from distill.testing import example_features, example_schema
@@ -57,9 +57,7 @@ def _measured(path: str) -> tuple[int | None, int | None, bool | None]:
         return None, None, None
     schema, generator = example_schema(), torch.Generator().manual_seed(0)
     rankers = [resolve(path)(schema, resolve(path).Config()).eval() for _ in range(2)]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        rankers[0](example_features(schema, 1, generator))
-    parameters = sum(weight.numel() for weight in rankers[0].parameters())
+    counted = cost(lambda: resolve(path)(schema, resolve(path).Config()), schema)
     rows = [example_features(schema, 8, generator) for _ in rankers]
     stacked = tree_map(lambda *tensors: torch.stack(tensors), *rows)
-    return parameters, counter.get_total_flops(), Fleet(rankers).eval().direct(stacked)
+    return counted.dense + counted.sparse, counted.flops, Fleet(rankers).eval().direct(stacked)

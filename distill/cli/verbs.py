@@ -68,17 +68,6 @@ def show(
     print(shown(_load(recipe, overrides)), end="")
 
 
-def compare(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
-    """Print the leaderboard of a recipe that has been run: teacher, control, student, interval, verdict."""
-    from distill import pipeline
-    from distill.report import render
-
-    with silence():
-        loaded = _load(recipe, overrides)
-        table = pipeline.compare(loaded)
-    emit(table, json, lambda table: render(table, loaded.evidence.level))
-
-
 def ui(
     recipe: arguments.PerhapsRecipe = None,
     overrides: arguments.Overrides = None,

@@ -9,7 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from distill.data import numeric
+from distill.data.days import DAYS, merged
 from distill.data.hashing import Part
+from distill.data.leftovers import SHARDS
 from distill.data.sealed import opened, rows
 from distill.data.settings import Bucketised, DataSettings, Numeric, SplitByTime, Vector
 from distill.data.shards import Shard
@@ -23,9 +25,6 @@ FIT = 1 << 20
 
 BUCKET = 1 << 22
 """Hashes of row ids that are compared with each other at once."""
-
-SHARDS = "shards.json"
-"""Names of the shards, in the order of their rows."""
 
 
 class Assembly:
@@ -61,6 +60,7 @@ class Assembly:
             "domains": {vertical: domains.get(vertical) for vertical in self.verticals},
             "parts": self._parts(),
             "constants": self._constants(),
+            "times": self.shards[0].manifest["notes"].get("time"),
             "skipped": sum(table.skipped for table in self.source.tables),
         }
 
@@ -75,6 +75,9 @@ class Assembly:
         place = np.empty(len(self.verticals) + 1, dtype=np.int32)
         place[1:] = [self.verticals.index(name) for name in self._words("role:vertical")]
         self._write("vertical", np.int32, lambda shard: place[shard.column("vertical")])
+        found = np.concatenate([shard.days() for shard in self.shards])
+        found[:, 0] = place[found[:, 0]]
+        np.save(self.folder / DAYS, merged(found))
         self._write("split", np.int8, self._splitting())
         ones = lambda shard: np.ones(shard.rows)  # noqa: E731
         weights = (lambda shard: shard.column("weight")) if self.settings.weight else ones
@@ -156,7 +159,8 @@ class Assembly:
         if len(repeated):
             shown = ", ".join(map(str, repeated.unique().sort().head(5).to_list()))
             what = f"names several rows with one id ({len(repeated)} rows; {shown})."
-            raise DataError(Fault(self.source.place(self.settings.row_id), what))
+            remedy = "Leave the repeats out, or name another column."
+            raise DataError(Fault(self.source.place(self.settings.row_id), what, remedy))
 
     def _constants(self) -> dict[str, dict[str, Any]]:
         faults, found = [], {}

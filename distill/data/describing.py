@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.data.events import SECONDS
 from distill.data.impressions import Impressions
 from distill.data.leakage import Every, Sample
 from distill.data.settings import Bucketised, Feature, MultiValued, Numeric, Vector
@@ -35,7 +37,7 @@ def describe(impressions: Impressions) -> Table:
         positives with its 95 % interval (E. Wilson, Probable Inference, 1927); `columns`: for each feature the share
         of missing values, the distinct values, the share of test rows with ids that no training row shows, the mean
         and longest history, the drift from training to test (population stability index), and a histogram; `days`:
-        rows and rate along the time; `warnings`.
+        rows and rate along the time; `changes` since the log was last encoded (`distill.data.days`); `warnings`.
     """
     every = Every(impressions.settings, impressions.folder, impressions.verticals)
     sample = Sample(every, impressions.shards)
@@ -47,6 +49,7 @@ def describe(impressions: Impressions) -> Table:
         "verticals": _verticals(impressions),
         "columns": [_column(impressions, sample, number, *pair) for number, pair in enumerate(features)],
         "days": _days(impressions),
+        "changes": impressions.changes,
         "warnings": list(impressions.warnings),
     }
 
@@ -106,7 +109,15 @@ def _days(impressions: Impressions) -> list[Table]:
     clicks = np.bincount(step, weights=impressions.label[:, 0], minlength=len(values))
     rates = [click / count if count else None for click, count in zip(clicks, rows.tolist(), strict=True)]
     pairs = zip(values.tolist(), rows.tolist(), rates, strict=True)
-    return [{"start": start, "rows": count, "rate": rate} for start, count, rate in pairs]
+    return [{"start": _moment(start, impressions.times), "rows": count, "rate": rate} for start, count, rate in pairs]
+
+
+def _moment(value: float, kind: str | None) -> float | str:
+    """A time as ISO where it is a date or a moment, as the number that it is elsewhere."""
+    if kind is None or not kind.startswith("Date"):
+        return value
+    moment = datetime(1970, 1, 1) + timedelta(seconds=value * SECONDS[kind.partition("(")[0]])
+    return moment.date().isoformat() if kind == "Date" else moment.isoformat(timespec="minutes")
 
 
 def _column(impressions: Impressions, sample: Sample, number: int, name: str, feature: Feature) -> Table:

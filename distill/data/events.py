@@ -10,8 +10,9 @@ from distill.data.ids import Ids
 from distill.data.kinds import lists
 from distill.data.roles import physical, times
 from distill.data.settings import MultiValued, Sequence
-from distill.data.tables import GAPS, uses
+from distill.data.tables import uses
 from distill.errors import DataError, Fault
+from distill.types import GAPS
 
 SECONDS = {"Date": 86_400.0, "Datetime": 1e-6, "Int64": 1.0, "Float64": 1.0}
 """Seconds in the unit in which times of a type are compared; bare numbers are taken for seconds."""

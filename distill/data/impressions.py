@@ -1,6 +1,7 @@
 """Impressions: the rows of one data set, encoded once into memory-mapped columns and found again by fingerprint."""
 
 import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +12,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from distill.data import roles
-from distill.data.assembly import SHARDS, Assembly
 from distill.data.encoding import Encoder
 from distill.data.finding import digest, locate
 from distill.data.kinds import describe, plain, widened
 from distill.data.layout import columns_of_numbers
+from distill.data.leftovers import SHARDS, hold
+from distill.data.making import make, set_name
 from distill.data.negatives import correction, heard, kept, shares
 from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
-from distill.data.shards import FORMAT, Encoding, Shard
+from distill.data.shards import FORMAT, Shard
 from distill.data.source import Source
 from distill.data.split import TEST, TRAIN, UNUSED, VALID
-from distill.data.suspicions import suspicions
 from distill.data.tables import given, uses
 from distill.data.view import Scope, View
 from distill.data.vocabulary import Vocabulary
@@ -49,14 +50,11 @@ def load(settings: DataSettings, folder: Path, progress: Progress | None = None)
     files = locate(settings, folder)
     try:
         source = _source(files, settings, folder)
-        target = folder / _name(settings, source.digests)
+        target = folder / set_name(settings, source.digests)
         manifest = unsealed(target)
         shards = _kept(target, folder) if manifest else None
         if manifest is None or shards is None:
-            shards = _encoded(source, settings, folder, progress)
-            shutil.rmtree(target, ignore_errors=True)
-            with whole_folder(target) as draft:
-                seal(draft, _assembled(source, settings, shards, draft))
+            shards = make(source, settings, target, progress)
         return Impressions(settings, source, target, shards)
     except OSError as error:
         raise StoreError(Fault(str(folder), f"cannot be used: {error.strerror or error}.")) from error
@@ -64,13 +62,7 @@ def load(settings: DataSettings, folder: Path, progress: Progress | None = None)
 
 def fingerprint(settings: DataSettings, folder: Path) -> str:
     """The fingerprint that `load` gives: of the files' content and the data section, wherever the files are."""
-    return _name(settings, digest(locate(settings, folder), folder))
-
-
-def _name(settings: DataSettings, digests: Sequence[str]) -> str:
-    # As text, because the order of features and of the columns of a history counts.
-    meaning = settings.model_dump_json(exclude={"path", "world", "block", "negatives"})
-    return short_name(FORMAT, meaning, list(digests))
+    return set_name(settings, digest(locate(settings, folder), folder))
 
 
 def _source(files: Sequence[Path], settings: DataSettings, folder: Path) -> Source:
@@ -87,19 +79,6 @@ def _kept(target: Path, folder: Path) -> list[Shard] | None:
             return None
         found.append(Shard(folder / "shards" / name, manifest))
     return found
-
-
-def _encoded(source: Source, settings: DataSettings, folder: Path, progress: Progress | None) -> list[Shard]:
-    encoding = Encoding(source, settings, folder / "shards")
-    if progress is None:
-        return encoding.shards()
-    with progress.stage("encode", source.rows) as bar:
-        return encoding.shards(bar)
-
-
-def _assembled(source: Source, settings: DataSettings, shards: Sequence[Shard], draft: Path) -> dict[str, Any]:
-    manifest = Assembly(source, settings, shards, draft).write()
-    return manifest | {"warnings": suspicions(settings, shards, draft, manifest)}
 
 
 class Impressions:
@@ -121,9 +100,12 @@ class Impressions:
         valid: False where a label does not exist, [rows, tasks].
         weight: [rows].
         warnings: what is odd about the data.
+        times: type of the times, or None.
+        changes: what differs from the state in which the same files were encoded before (`days.changes`), or None.
     """
 
     def __init__(self, settings: DataSettings, source: Source, folder: Path, shards: Sequence[Shard]) -> None:
+        weakref.finalize(self, hold(folder).close)
         manifest = read_json(folder / "manifest.json")
         self.settings, self.source, self.folder, self.shards = settings, source, folder, tuple(shards)
         self.fingerprint = folder.name
@@ -134,6 +116,8 @@ class Impressions:
         self.verticals = tuple(self.domains)
         self.parts: dict[str, str] = manifest["parts"]
         self.warnings: list[str] = manifest["warnings"]
+        self.times: str | None = manifest["times"]
+        self.changes: dict[str, Any] | None = manifest["changes"]
         self._constants: dict[str, Any] = manifest["constants"]
         self.split, self.vertical = self._array("split"), self._array("vertical")
         self.label, self.valid, self.weight = self._array("label"), self._array("valid"), self._array("weight")

@@ -39,6 +39,7 @@ def page(table: Table, name: str) -> str:
     parts = [
         f"<h1>{escape(name)}</h1><p>{table['rows']:,} rows in {len(table['verticals']):,} verticals: {splits}.</p>",
         _warnings(table["warnings"]),
+        _changes(table["changes"]),
         _verticals(table["verticals"]),
         _days(table["days"]),
         _columns(table["columns"]),
@@ -52,14 +53,30 @@ def _warnings(warnings: Sequence[str]) -> str:
     return f"<h2>Warnings</h2><ul>{said}</ul>" if said else "<h2>Warnings</h2><p>None.</p>"
 
 
+def _changes(changes: Table | None) -> str:
+    """What is new since the data were last encoded."""
+    if changes is None:
+        return ""
+    since = f"Since {changes['since']}; {changes['verticals_kept']:,} verticals have the rows that they had."
+    names = ("parts", "verticals", "rows", "days", "first", "last")
+    rows = "".join(
+        _row(_named(word), *(_figure(escape(_said(changes[word][name]))) for name in names))
+        for word in ("new", "changed", "gone")
+        if word in changes
+    )
+    head = _head("vertical x day", *names)
+    return f'<h2>Changes</h2><p>{since}</p><div class="wide"><table>{head}{rows}</table></div>'
+
+
 def _verticals(verticals: Sequence[Table]) -> str:
     shown, most = verticals[:SHOWN], max((entry["rows"] for entry in verticals), default=1)
     rest = len(verticals) - len(shown)
     top = max((entry["rate_high"] or 0 for entry in shown), default=1) or 1
+    domains = any(entry["domain"] for entry in verticals)
     rows = "".join(
         _row(
             _named(entry["vertical"]),
-            f"<td>{escape(entry['domain'] or '')}</td>",
+            f"<td>{escape(entry['domain'] or '')}</td>" if domains else "",
             _figure(_count(entry["rows"])),
             f"<td>{_bar(entry['rows'] / most)}</td>",
             _figure(_count(entry["train"])) + _figure(_count(entry["test"])) + _figure(_share(entry["rate"])),
@@ -68,7 +85,8 @@ def _verticals(verticals: Sequence[Table]) -> str:
         for entry in shown
     )
     more = f"<p>And {rest:,} smaller ones.</p>" if rest > 0 else ""
-    head = _head("vertical", "domain", "rows", "", "train", "test", "rate", f"0 to {top:.0%}, 95 % interval")
+    named = ["vertical", "domain"] if domains else ["vertical"]
+    head = _head(*named, "rows", "", "train", "test", "rate", f"95% interval, from 0 to {top:.0%}")
     return f'<h2>Verticals</h2><div class="wide"><table>{head}{rows}</table></div>{more}'
 
 
@@ -77,7 +95,8 @@ def _days(days: Sequence[Table]) -> str:
         return ""
     rows, rates = [day["rows"] for day in days], [day["rate"] or 0 for day in days]
     rows_drawn, rates_drawn = _histogram(rows, 480, 70), _histogram(rates, 480, 70, "dot")
-    said = f"From the first time to the last in {len(days)} steps; at most {max(rows):,} rows in one."
+    first, last = (escape(str(days[place]["start"])) for place in (0, -1))
+    said = f"From {first} on in {len(days)} steps, the last from {last} on; at most {max(rows):,} rows in one."
     return f"<h2>Time</h2><p>{said}</p>{rows_drawn}<p>Rate, at most {_share(max(rates))}:</p>{rates_drawn}"
 
 
@@ -101,7 +120,22 @@ def _columns(columns: Sequence[Table]) -> str:
 
 
 def _head(*names: str) -> str:
-    numbers = {"rows", "train", "test", "rate", "missing", "distinct", "unseen in test", "mean length", "drift"}
+    numbers = {
+        "parts",
+        "verticals",
+        "days",
+        "first",
+        "last",
+        "rows",
+        "train",
+        "test",
+        "rate",
+        "missing",
+        "distinct",
+        "unseen in test",
+        "mean length",
+        "drift",
+    }
     cells = "".join(f"<th{' class=n' if name in numbers else ''}>{escape(name)}</th>" for name in names)
     return f"<tr>{cells}</tr>"
 
@@ -148,11 +182,17 @@ def _histogram(values: Sequence[float], width: int, height: int, kind: str = "ba
 def _share(value: float | None) -> str:
     if value is None:
         return "-"
+    if 0 < value < 0.0001:
+        return "&lt;0.01%"
     return f"{value:.1%}" if value >= 0.01 or not value else f"{value:.2%}"
 
 
 def _count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
+
+
+def _said(value: int | str | None) -> str:
+    return value if isinstance(value, str) else _count(value)
 
 
 def _number(value: float | None) -> str:

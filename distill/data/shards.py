@@ -5,6 +5,7 @@ encoding that was interrupted goes on behind its last shard, and when a day is a
 
     rows.arrow      one entry a row (`columns`, `roles`)
     events-*.npy    the events of a history or set, all rows one after the other
+    days.npy        its parts (`distill.data.days`)
     words.arrow     the values that became known here: one list a vocabulary
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from distill.data import columns, roles
+from distill.data import columns, days, roles
 from distill.data.block import Block, Desk
 from distill.data.checks import Faults
 from distill.data.hashing import RowDigest
@@ -31,7 +32,7 @@ from distill.files import whole_folder
 from distill.fingerprint import fingerprint
 from distill.progress import Bar
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when the same rows are encoded into other shards."""
 
 BESIDE = {"path", "world", "block", "negatives"}
@@ -57,6 +58,10 @@ class Shard:
         """The codes of all events of a history or set, [events, columns]."""
         return np.load(self.folder / f"events-{key}.npy")
 
+    def days(self) -> days.Parts:
+        """The parts of its rows, verticals by their codes."""
+        return np.load(self.folder / days.DAYS)
+
     @cached_property
     def words(self) -> dict[str, pl.Series]:
         """The values that became known here, by vocabulary, in the order of their codes."""
@@ -72,10 +77,11 @@ class Encoding:
         source: the rows.
         settings: what their columns mean.
         folder: where shards are kept.
+        log: what they are shards of (`distill.data.leftovers`).
     """
 
-    def __init__(self, source: Source, settings: DataSettings, folder: Path) -> None:
-        self.source, self.settings, self.folder = source, settings, folder
+    def __init__(self, source: Source, settings: DataSettings, folder: Path, log: str = "") -> None:
+        self.source, self.settings, self.folder, self.log = source, settings, folder, log
         self.faults = Faults(source.place)
         self.desk = Desk(source, settings, self.faults)
         self.coders = [*roles.coders(self.desk), *columns.coders(self.desk)]
@@ -163,7 +169,9 @@ class Encoding:
             write_frame(folder / "words.arrow", pl.DataFrame(lists))
         events = {key: len(codes) for key, codes in block.events.items()}
         parts = block.digest.parts(verticals, names)
-        return {"rows": len(block.frame), "events": events, "parts": parts, "notes": block.notes}
+        time, kind = block.rows.get("time"), block.notes.get("time")
+        np.save(folder / days.DAYS, days.parts(block.digest.state, verticals, time, kind))
+        return {"rows": len(block.frame), "events": events, "parts": parts, "notes": block.notes, "log": self.log}
 
     def _close(self) -> None:
         """Says everything that is wrong."""

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from distill.data.settings import Bucketised, Categorical, Cross, Feature, MultiValued, Sequence
-
-GAPS = 64
-"""Height of a table of gaps in time: the logarithms of 2^62 seconds, and `UNSEEN`."""
+from distill.types import GAPS
 
 
 def columns(name: str, feature: Feature) -> tuple[str, ...]:

@@ -154,6 +154,7 @@ class View:
             tables=tuple(use.table for use in uses({name: feature})),
             ordered=isinstance(feature, History),
             pool=feature.pool if isinstance(feature, MultiValued) else "mean",
+            times=isinstance(feature, History) and feature.times is not None,
         )
 
 

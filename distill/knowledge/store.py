@@ -44,6 +44,8 @@ class Manifest(Settings):
     """How the training rows were scored."""
     cut_off: float | None
     """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
+    unseen: tuple[str, ...] = ()
+    """Features that the teacher took for unseen when it scored, such as the place on a page."""
     negatives: float = 1.0
     """Share of the rows without a click that the teacher learnt from. What is stored speaks of all rows: the shift of
     log-odds that this costs is taken back."""

@@ -2,21 +2,79 @@
 
 from distill.layers.attention import TargetAttention
 from distill.layers.cross import Cross
+from distill.layers.cross_layer import CrossLayerAttention
 from distill.layers.dropout import Dropout
 from distill.layers.embedding import Embedded, FieldEmbedding
+from distill.layers.experts import PLE, Gating, MMoE
 from distill.layers.factorization import FactorizationMachine
+from distill.layers.field_attention import FieldPairAttention
+from distill.layers.field_weights import FieldWeights
+from distill.layers.histories import CandidateAttention, Steps, ordered
+from distill.layers.interactions import FlatInteraction, Interactions
+from distill.layers.interformer import RECENT, Attending, InterFormer, summarised
 from distill.layers.linear import Linear
 from distill.layers.lookup import lookup
+from distill.layers.masknet import MaskNet
 from distill.layers.mlp import MLP
+from distill.layers.multihead import AttentionPooling, MultiHead
+from distill.layers.norm import LayerNorm
+from distill.layers.partitioned import PartitionedLayerNorm, PartitionedMLP
+from distill.layers.personalization import GateNU, PersonalizedMLP
+from distill.layers.position import PositionBias, without
+from distill.layers.star import StarLinear, StarMLP
+from distill.layers.tokens import Tokens
+from distill.layers.towers import VerticalLinear, VerticalTowers
+from distill.layers.trunks import SharedMLP, trunk
+from distill.layers.vertical_crosses import VerticalCrosses
+from distill.layers.verticals import Verticals, VerticalTable
+from distill.layers.wukong import FactorizationBlock, Mixing, WukongLayer
 
 __all__ = [
     "MLP",
+    "PLE",
+    "RECENT",
+    "Attending",
+    "AttentionPooling",
+    "CandidateAttention",
     "Cross",
+    "CrossLayerAttention",
     "Dropout",
     "Embedded",
+    "FactorizationBlock",
     "FactorizationMachine",
     "FieldEmbedding",
+    "FieldPairAttention",
+    "FieldWeights",
+    "FlatInteraction",
+    "GateNU",
+    "Gating",
+    "InterFormer",
+    "Interactions",
+    "LayerNorm",
     "Linear",
+    "MMoE",
+    "MaskNet",
+    "Mixing",
+    "MultiHead",
+    "PartitionedLayerNorm",
+    "PartitionedMLP",
+    "PersonalizedMLP",
+    "PositionBias",
+    "SharedMLP",
+    "StarLinear",
+    "StarMLP",
+    "Steps",
     "TargetAttention",
+    "Tokens",
+    "VerticalCrosses",
+    "VerticalLinear",
+    "VerticalTable",
+    "VerticalTowers",
+    "Verticals",
+    "WukongLayer",
     "lookup",
+    "ordered",
+    "summarised",
+    "trunk",
+    "without",
 ]

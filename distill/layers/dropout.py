@@ -70,16 +70,16 @@ def _left(units: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
     """What each unit is multiplied by, `[*members, rows, width]`."""
     rows, width = units.shape[-2:]
     seed, step = clock.unbind(-1)
-    key = _mix(_mix(_mix(seed) + step) + salt)[..., None, None]
+    key = mix(mix(mix(seed) + step) + salt)[..., None, None]
     row = torch.arange(rows, device=key.device).unsqueeze(-1)
     word = torch.arange(-(-width // LANES), device=key.device)
     # Each number of 64 bits decides on four units: hashing is what dropout costs.
-    lanes = _mix(_mix(key + row) + word).view(torch.int16)[..., :width]
+    lanes = mix(mix(key + row) + word).view(torch.int16)[..., :width]
     cut = threshold[..., None, None]
     return (lanes >= cut - LEVELS // 2).to(units.dtype) * (LEVELS / (LEVELS - cut).to(units.dtype))
 
 
-def _mix(value: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+def mix(value: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     """One number of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
     value = value - 0x61C8864680B583EB  # the golden ratio 0x9E3779B97F4A7C15 as a signed number
     value = (value ^ _shift(value, 30)) * -0x40A7B892E31B1A47

@@ -24,10 +24,16 @@ class StackedFunction(Function):
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
 
 
+def traced() -> bool:
+    """Whether torch maps or compiles what is run now: no shape may then depend on data."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
 def applied(function: type[StackedFunction], *arguments: Any) -> Any:
     """Runs a function; under autocast, in the lower precision, unless it says that it is `exact`."""
     device = next(one.device.type for one in arguments if isinstance(one, Tensor))
-    if torch.is_autocast_enabled(device) and not function.exact:
+    # What stands on "meta" is only counted, and autocast has never heard of it.
+    if device != "meta" and torch.is_autocast_enabled(device) and not function.exact:
         lower = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             return _run(function, *(_lowered(one, lower) for one in arguments))
@@ -35,7 +41,7 @@ def applied(function: type[StackedFunction], *arguments: Any) -> Any:
 
 
 def _run(function: type[StackedFunction], *arguments: Any) -> Any:
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if traced():
         return function.apply(*arguments)
     # What torch does besides for functions with a context of their own is to look up their signature, each time.
     return super(Function, function).apply(*arguments)

@@ -38,7 +38,7 @@ def cka(student: Vectors, teacher: Wide, weight: Weights) -> Weights:
         products(left.mT, right.mT).square().sum((-2, -1))
         for left, right in ((student, student), (teacher, teacher), (student, teacher))
     )
-    return _of_every_row(1 - cross / (own * other + EPSILON).sqrt(), weight)
+    return _of_every_row(1 - cross / (own * other + EPSILON**2).sqrt(), weight)
 
 
 def procrustes(student: Vectors, teacher: Wide, weight: Weights) -> Weights:
@@ -58,7 +58,9 @@ def procrustes(student: Vectors, teacher: Wide, weight: Weights) -> Weights:
         Gram matrices, in arXiv 2509.25253, 2025.
     """
     student, teacher = _standard(student, weight), _standard(teacher.detach(), weight)
-    nuclear = torch.linalg.svdvals(products(student.mT, teacher.mT)).sum(-1)
+    # A decomposition of a number that is none would fail for all members; it stays in the norms of its own.
+    cross = products(student.mT, teacher.mT).nan_to_num(0.0, 0.0, 0.0)
+    nuclear = torch.linalg.svdvals(cross).sum(-1)
     norms = student.square().sum((-2, -1)) + teacher.square().sum((-2, -1))
     return _of_every_row(norms - 2 * nuclear, weight)
 

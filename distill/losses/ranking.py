@@ -7,16 +7,17 @@ member and task.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from distill.losses.comparing import counted, mean_over, partners, there
+from distill.losses.comparing import counted, mean_over, partners, products, there
 from distill.losses.logit import binary_cross_entropy
 
 Logits = Float[Tensor, "*members rows tasks"]
 Groups = Int[Tensor, "*members rows"]
 Weights = Float[Tensor, "*members rows"]
+ByTask = Float[Tensor, "*members tasks rows"]
 Pairs = Float[Tensor, "*members tasks rows rows"]
 
 
@@ -74,8 +75,9 @@ def listwise(logit: Logits, teacher_logit: Logits, group: Groups, weight: Weight
     References:
         Gui et al.: Calibration-compatible Listwise Distillation of Privileged Features for CTR Prediction, 2024.
     """
-    shares = _log_shares(logsigmoid(_rows_last(teacher_logit.detach(), weight)), group, weight).exp()
-    return _list_entropy(shares, logsigmoid(_rows_last(logit, weight)), group, weight)
+    lists = _lists(group, weight)
+    shares = _log_shares(logsigmoid(_rows_last(teacher_logit.detach(), weight)), lists, weight).exp()
+    return _list_entropy(shares, logsigmoid(_rows_last(logit, weight)), lists, weight)
 
 
 def listwise_unnormalised(logit: Logits, teacher_logit: Logits, group: Groups, weight: Weights) -> Logits:
@@ -93,11 +95,10 @@ def listwise_unnormalised(logit: Logits, teacher_logit: Logits, group: Groups, w
     References:
         Bai et al.: Regression Compatible Listwise Objectives for Calibrated Ranking with Binary Relevance, 2023.
     """
-    together = _together(group, weight)
-    within = together * weight.unsqueeze(-2)
-    portion = weight / torch.where(weight > 0, within.sum(-1), 1.0)
-    clicks = _rows_last(teacher_logit.detach(), weight).sigmoid() * portion.unsqueeze(-2)
-    return _list_entropy(clicks, logsigmoid(_rows_last(logit, weight)), group, weight)
+    lists, own = _lists(group, weight), weight.unsqueeze(-2)
+    portion = own / torch.where(own > 0, _sums(own, lists), 1.0)
+    clicks = _rows_last(teacher_logit.detach(), weight).sigmoid() * portion
+    return _list_entropy(clicks, logsigmoid(_rows_last(logit, weight)), lists, weight)
 
 
 def listwise_softmax(logit: Logits, teacher_logit: Logits, group: Groups, weight: Weights) -> Logits:
@@ -115,11 +116,12 @@ def listwise_softmax(logit: Logits, teacher_logit: Logits, group: Groups, weight
     References:
         Cao et al.: Learning to Rank: From Pairwise Approach to Listwise Approach (ListNet), 2007.
     """
-    shares = _log_shares(_rows_last(teacher_logit.detach(), weight), group, weight).exp()
-    return _list_entropy(shares, _rows_last(logit, weight), group, weight)
+    lists = _lists(group, weight)
+    shares = _log_shares(_rows_last(teacher_logit.detach(), weight), lists, weight).exp()
+    return _list_entropy(shares, _rows_last(logit, weight), lists, weight)
 
 
-def _rows_last(logit: Logits, weight: Weights) -> Float[Tensor, "*members tasks rows"]:
+def _rows_last(logit: Logits, weight: Weights) -> ByTask:
     return counted(logit, weight).mT
 
 
@@ -128,14 +130,8 @@ def _gaps(logit: Logits, weight: Weights) -> Pairs:
     return rows.unsqueeze(-1) - rows.unsqueeze(-2)
 
 
-def _same(group: Groups) -> Tensor:
+def _same(group: Groups) -> Bool[Tensor, "*members rows rows"]:
     return group.unsqueeze(-1) == group.unsqueeze(-2)
-
-
-def _together(group: Groups, weight: Weights) -> Tensor:
-    """Whether two rows count and are of one group; a row that does not count is with itself alone."""
-    itself = torch.eye(group.shape[-1], dtype=torch.bool, device=group.device)
-    return (_same(group) & there(weight)) | itself
 
 
 def _mean(pairs: Pairs, group: Groups, weight: Weights) -> Logits:
@@ -143,19 +139,24 @@ def _mean(pairs: Pairs, group: Groups, weight: Weights) -> Logits:
     return mean_over(pairs, weights.unsqueeze(-3)).mT
 
 
-def _log_shares(score: Float[Tensor, "*members tasks rows"], group: Groups, weight: Weights) -> Tensor:
-    """Log of w_i exp(s_i) over its sum in the group, `[*members, tasks, rows]`."""
+def _lists(group: Groups, weight: Weights) -> Bool[Tensor, "*members rows rows"]:
+    """Whether two rows count and are of one group; a row that does not count is with itself alone."""
+    itself = torch.eye(group.shape[-1], dtype=torch.bool, device=group.device)
+    return (_same(group) & there(weight)) | itself
+
+
+def _sums(values: ByTask, lists: Bool[Tensor, "*members rows rows"]) -> ByTask:
+    """Of each row's group."""
+    return products(values, lists.to(values.dtype))
+
+
+def _log_shares(score: ByTask, lists: Bool[Tensor, "*members rows rows"], weight: Weights) -> ByTask:
+    """Log of w_i exp(s_i) over its sum in the group."""
     score = score + torch.where(weight > 0, weight, 1.0).log().unsqueeze(-2)
-    others = score.unsqueeze(-2).masked_fill(~_together(group, weight).unsqueeze(-3), -torch.inf)
-    return score - others.logsumexp(-1)
+    top = score.detach().unsqueeze(-2).masked_fill(~lists.unsqueeze(-3), -torch.inf).amax(-1)
+    return score - top - _sums((score - top).exp(), lists).log()
 
 
-def _list_entropy(
-    target: Float[Tensor, "*members tasks rows"],
-    score: Float[Tensor, "*members tasks rows"],
-    group: Groups,
-    weight: Weights,
-) -> Logits:
+def _list_entropy(target: ByTask, score: ByTask, lists: Bool[Tensor, "*members rows rows"], weight: Weights) -> Logits:
     """Minus the sum over each row's group of target times log share."""
-    cost = -(target * _log_shares(score, group, weight))
-    return (_together(group, weight).unsqueeze(-3) * cost.unsqueeze(-2)).sum(-1).mT
+    return -_sums(target * _log_shares(score, lists, weight), lists).mT

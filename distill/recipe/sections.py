@@ -188,6 +188,23 @@ class Evidence(Settings):
     min_positives: int = Field(default=30, ge=1)
     """Users with a click among the test rows, and as many with a non-click, below which a vertical stays `undecided`;
     rows, where no user is named. Thirty keeps the error rate that `distill.evidence` states."""
+    slices: tuple[str, ...] = ()
+    """Parts of the test rows to look at: columns, `new:COLUMN` (no such value in the vertical's training rows),
+    `length:FEATURE` (of a history), `hour:COLUMN` (of a time)."""
+
+
+class Gates(Settings):
+    """What students must reach before `distill compare --gate` lets them pass; null asks for nothing."""
+
+    ne_gain: float | None = None
+    """Least lower end of the interval of the gain in NE: 0 passes what surely helps, -0.002 what surely does not hurt
+    by more than that."""
+    calibration: float | None = Field(default=None, ge=0)
+    """Greatest distance of the calibration ratio from 1, or two standard errors of it where these are more."""
+    gauc: float | None = Field(default=None, ge=0)
+    """Greatest loss of GAUC against the control."""
+    hurt: float | None = Field(default=None, ge=0, le=1)
+    """Greatest share of the students of a run whose verdict is `hurt`; where it is more, none of them passes."""
 
 
 class Tracking(Settings):
@@ -225,6 +242,8 @@ class Recipe(Settings):
     """The small ones."""
     evidence: Evidence = Evidence()
     """How sure a verdict must be."""
+    gates: Gates = Gates()
+    """What a student must reach to be shipped."""
     tracking: Tracking = Tracking()
     """Where the students are recorded."""
     trainer: Trainer = Trainer()

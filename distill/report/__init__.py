@@ -1,9 +1,30 @@
 """Report: the numbers that a user decides from, and how they are shown."""
 
+from distill.report.comparison import comparison
+from distill.report.gates import passed, refusals
 from distill.report.hops import with_hops
 from distill.report.leaderboard import leaderboard
+from distill.report.lines import Choice
 from distill.report.note import markdown
+from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
+from distill.report.side_by_side import side_by_side
 from distill.report.terminal import render
 
-__all__ = ["Entry", "Outcomes", "Results", "leaderboard", "markdown", "render", "with_hops"]
+__all__ = [
+    "Choice",
+    "Entry",
+    "Facts",
+    "Outcomes",
+    "Results",
+    "comparison",
+    "drawings",
+    "leaderboard",
+    "markdown",
+    "page",
+    "passed",
+    "refusals",
+    "render",
+    "side_by_side",
+    "with_hops",
+]

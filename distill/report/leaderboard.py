@@ -1,21 +1,37 @@
 """The leaderboard: what every student scored, and what that says of its teacher, as one JSON object.
 
-A row is a student and a task. A ratio that does not exist is None, and the row's `reason` says why. Nothing is
-dropped: a student that failed has its row, and so has one whose vertical has no clicks.
+A row is a student and a task. A number that does not exist is None, and the row's `undefined` says why for each; its
+`reason` says it once, for a reader. Nothing is dropped: a student that failed has its row, and so has one whose
+vertical has no clicks.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from distill import metrics
-from distill.evidence import NOTHING, Estimate, Sums, gap_closed, ne_gain, paired, verdict
+from distill.evidence import (
+    NOTHING,
+    Estimate,
+    Sums,
+    detectable,
+    discoveries,
+    gap_closed,
+    ne_gain,
+    p_value,
+    rows_wanted,
+    verdict,
+)
 from distill.recipe.sections import Evidence
-from distill.report.results import Entry, Outcomes, Results
-from distill.report.summary import Pair, number, summary
+from distill.report.exam import Exam, exam, sums
+from distill.report.method import domains, method, pooled
+from distill.report.reliability import together
+from distill.report.results import Entry, Results
+from distill.report.scores import entropy, number, scores, undefined
+from distill.report.slices import slices
+from distill.report.summary import Pair, summary
 
 Row = dict[str, Any]
 
@@ -30,93 +46,46 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
     """
     rows: dict[tuple[str, str], Row] = {}
     pairs: list[Pair] = []
+    exams: list[tuple[str, Exam]] = []
     for vertical, outcomes in results.outcomes.items():
         entries = [entry for entry in results.entries if entry.vertical == vertical]
         for column, task in enumerate(results.tasks):
-            exam = _exam(outcomes, column, entries)
-            sums = _sums(exam, settings.resamples, seed)
-            rows |= {(entry.member, task): _row(entry, task, exam, sums, settings) for entry in entries}
-            pairs += [Pair(vertical, found) for found in sums.values()]
+            examined = exam(outcomes, column, entries)
+            found = sums(examined, settings.resamples, seed)
+            exams.append((task, examined))
+            rows |= {(entry.member, task): _row(entry, task, examined, found, settings) for entry in entries}
+            pairs += [_pair(examined.entries[member], task, one) for member, one in found.items()]
     ordered = [rows[entry.member, task] for entry in results.entries for task in results.tasks]
+    _adjust(ordered, 1 - settings.level)
     return {
         "recipe": results.recipe,
         "fingerprint": results.fingerprint,
         "seconds": dict(results.seconds),
         "students": ordered,
         "summary": summary(ordered, pairs, settings.level),
+        "method": method(pairs, settings.level),
+        "domains": domains(pairs, settings.level),
+        "slices": slices(exams, results.slices, settings, seed),
+        "reliability": together([one for _, one in exams]),
+        "pooled": pooled(pairs),
     }
 
 
-class _Exam(NamedTuple):
-    """The test rows of one vertical that have a label for one task, and what everybody said of them.
-
-    Attributes:
-        label: 0 or 1.
-        weight: above 0.
-        cluster: code of the user.
-        lacks: what the rows lack to have an NE; empty where nothing.
-        teacher: the teacher's log-odds; None unless it scored every row.
-        uncovered: why it is None.
-        entries: the students of the vertical by name.
-        logit: their log-odds, where all are finite.
-    """
-
-    label: Float[np.ndarray, " rows"]
-    weight: Float[np.ndarray, " rows"]
-    cluster: Int[np.ndarray, " rows"]
-    lacks: str
-    teacher: Float[np.ndarray, " rows"] | None
-    uncovered: str
-    entries: dict[str, Entry]
-    logit: dict[str, Float[np.ndarray, " rows"]]
+def _pair(entry: Entry, task: str, found: Sums) -> Pair:
+    return Pair(entry.vertical, found, entry.domain, entry.seed, task)
 
 
-def _exam(outcomes: Outcomes, column: int, entries: Sequence[Entry]) -> _Exam:
-    rows = np.flatnonzero(outcomes.valid[:, column] & (outcomes.weight > 0))
-    label, weight = outcomes.label[rows, column].astype(np.float64), outcomes.weight[rows].astype(np.float64)
-    why = metrics.why_undefined(label, weight)
-    teacher, uncovered = _teacher(outcomes, rows, column)
-    logit = {one.member: one.logit[rows, column].astype(np.float64) for one in entries if one.logit is not None}
-    return _Exam(
-        label=label,
-        weight=weight,
-        cluster=outcomes.cluster[rows],
-        lacks="no test rows" if not len(rows) else f"{why} (test rows: {len(rows)})" if why else "",
-        teacher=teacher,
-        uncovered=uncovered,
-        entries={one.member: one for one in entries},
-        logit={member: one for member, one in logit.items() if np.isfinite(one).all()},
-    )
+def _adjust(rows: list[Row], rate: float) -> None:
+    """Says beside each verdict whether it stands among all of them."""
+    stands = discoveries([math.nan if row["p_value"] is None else row["p_value"] for row in rows], rate)
+    for row, standing in zip(rows, stands, strict=True):
+        sure = row["verdict"] not in ("helped", "hurt") or standing
+        row["verdict_adjusted"] = row["verdict"] if sure else "undecided"
 
 
-def _teacher(
-    outcomes: Outcomes, rows: Int[np.ndarray, " kept"], column: int
-) -> tuple[Float[np.ndarray, " kept"] | None, str]:
-    """The teacher's log-odds, if it scored every row; else why it has no NE on them."""
-    if outcomes.teacher is None:
-        return None, "the teacher scored none of the test rows"
-    logit = outcomes.teacher[rows, column].astype(np.float64)
-    scored = outcomes.covered[rows] & np.isfinite(logit)
-    return (logit, "") if scored.all() else (None, f"the teacher scored {scored.sum()} of {len(rows)} test rows")
-
-
-def _sums(exam: _Exam, resamples: int, seed: int) -> dict[str, Sums]:
-    """What every student and its control sum up to, where both have scores."""
-    twins = {
-        member: entry.control
-        for member, entry in exam.entries.items()
-        if member in exam.logit and entry.control in exam.logit
-    }
-    if not twins or not len(exam.label):
-        return {}
-    control, student = (np.stack([exam.logit[name] for name in names]) for names in (twins.values(), twins))
-    rows = exam.cluster, exam.label, exam.weight
-    return dict(zip(twins, paired(*rows, control, student, exam.teacher, resamples=resamples, seed=seed), strict=True))
-
-
-def _row(entry: Entry, task: str, exam: _Exam, sums: dict[str, Sums], settings: Evidence) -> Row:
-    finding = _finding(entry, exam, sums.get(entry.member), settings)
-    return {
+def _row(entry: Entry, task: str, exam: Exam, found: dict[str, Sums], settings: Evidence) -> Row:
+    finding = _finding(entry, exam, found.get(entry.member), settings)
+    row = {
         "member": entry.member,
         "vertical": entry.vertical,
         "domain": entry.domain,
@@ -130,18 +99,22 @@ def _row(entry: Entry, task: str, exam: _Exam, sums: dict[str, Sums], settings: 
         "rows_train": entry.rows_train,
         "rows_test": len(exam.label),
         "positives_test": _positives(exam.label),
-        **_metrics(exam.logit.get(entry.member), exam),
-        "ne_control": _entropy(exam.logit.get(entry.control or ""), exam),
-        "ne_teacher": _entropy(exam.teacher, exam),
-        "ne_gain": number(finding.gain.value),
-        "ne_gain_low": number(finding.gain.low),
-        "ne_gain_high": number(finding.gain.high),
-        "gap_closed": number(finding.gap.value),
+        "entropy_test": number(metrics.base_entropy(exam.label, exam.weight)),
+        "coverage": entry.coverage,
+        "knowledge_age": entry.knowledge_age,
+        **scores(exam.logit.get(entry.member), exam),
+        "ne_control": entropy(exam.logit.get(entry.control or ""), exam),
+        "ne_teacher": entropy(exam.teacher, exam),
+        **finding.columns,
         "verdict": finding.word,
+        "verdict_adjusted": finding.word,
         "status": "failed" if entry.logit is None else "ok",
         "reason": "; ".join(filter(None, finding.reasons)),
         "run_id": entry.run_id,
+        "curve": [number(value) for value in entry.curve],
     }
+    row["undefined"] = {} if entry.logit is None else undefined(row, exam, _why(entry, finding))
+    return row
 
 
 class _Finding(NamedTuple):
@@ -151,22 +124,65 @@ class _Finding(NamedTuple):
     gap: Estimate
     word: str | None
     reasons: list[str]
+    chance: float = math.nan
+    smallest: float = math.nan
+    wanted: int | None = None
+
+    @property
+    def columns(self) -> Row:
+        """Its numbers, under their names."""
+        return {
+            "ne_gain": number(self.gain.value),
+            "ne_gain_low": number(self.gain.low),
+            "ne_gain_high": number(self.gain.high),
+            "gap_closed": number(self.gap.value),
+            "gap_closed_low": number(self.gap.low),
+            "gap_closed_high": number(self.gap.high),
+            "p_value": number(self.chance),
+            "detectable": number(self.smallest),
+            "rows_wanted": self.wanted,
+        }
 
 
-def _finding(entry: Entry, exam: _Exam, sums: Sums | None, settings: Evidence) -> _Finding:
+def _finding(entry: Entry, exam: Exam, found: Sums | None, settings: Evidence) -> _Finding:
     if entry.logit is None:
         return _Finding(NOTHING, NOTHING, None, [entry.reason])
     reasons = [exam.lacks or exam.uncovered, *_silent(entry, exam)]
-    if sums is None:
+    if found is None:
         return _Finding(NOTHING, NOTHING, "undecided" if entry.arm == "distilled" else None, reasons)
-    gain, gap = ne_gain(sums, settings.level), gap_closed(sums, settings.level)
-    found = verdict(gain, sums, negligible=settings.negligible, min_positives=settings.min_positives)
+    gain, gap = ne_gain(found, settings.level), gap_closed(found, settings.level)
+    said = verdict(gain, found, negligible=settings.negligible, min_positives=settings.min_positives)
+    wanted = _wanted(gain, found, exam, settings) if said.word == "undecided" else None
     if not exam.lacks:
-        reasons += [found.reason, "" if exam.uncovered else gap.reason]
-    return _Finding(gain, gap, found.word, reasons)
+        reasons += [said.reason, "" if exam.uncovered else gap.reason]
+    reasons += [f"needs about {_rounded(wanted):,} more test rows"] if wanted else []
+    judged = found.clicked >= settings.min_positives and found.unclicked >= settings.min_positives
+    chance = p_value(found) if judged else math.nan
+    return _Finding(gain, gap, said.word, reasons, chance, detectable(found, settings.level), wanted)
 
 
-def _silent(entry: Entry, exam: _Exam) -> list[str]:
+def _wanted(gain: Estimate, found: Sums, exam: Exam, settings: Evidence) -> int | None:
+    asked = {"negligible": settings.negligible, "min_positives": settings.min_positives, "level": settings.level}
+    return rows_wanted(gain, found, len(exam.label), **asked)
+
+
+def _rounded(rows: int) -> int:
+    """To two digits: the estimate has no more."""
+    step = 10 ** max(len(str(rows)) - 2, 0)
+    return math.ceil(rows / step) * step
+
+
+def _why(entry: Entry, finding: _Finding) -> dict[str, str]:
+    """Reasons for the numbers that only a student beside its control has."""
+    if entry.arm == "control":
+        return {}
+    plain = "; ".join(filter(None, finding.reasons))
+    gain, gap = finding.gain.reason or plain, finding.gap.reason or plain
+    names = ("ne_control", "ne_gain", "ne_gain_low", "ne_gain_high", "p_value", "detectable")
+    return dict.fromkeys(names, gain) | dict.fromkeys(("gap_closed", "gap_closed_low", "gap_closed_high"), gap)
+
+
+def _silent(entry: Entry, exam: Exam) -> list[str]:
     """Why a student cannot be compared, as far as its own scores and those of its control go."""
     reasons = [] if entry.member in exam.logit else ["its log-odds are not all finite"]
     if entry.arm == "control" or entry.control in exam.logit:
@@ -175,24 +191,6 @@ def _silent(entry: Entry, exam: _Exam) -> list[str]:
     if control is None:
         return [*reasons, "it has no control"]
     return [*reasons, f"its control failed: {control.reason or 'its log-odds are not all finite'}"]
-
-
-def _metrics(logit: Float[np.ndarray, " rows"] | None, exam: _Exam) -> Row:
-    if logit is None:
-        return dict.fromkeys(("ne", "auc", "logloss", "calibration", "calibration_se"))
-    rows = logit, exam.label, exam.weight
-    calibration = metrics.calibration(*rows)
-    return {
-        "ne": number(metrics.normalized_entropy(*rows)),
-        "auc": number(metrics.auc(*rows)),
-        "logloss": number(metrics.log_loss(*rows)),
-        "calibration": number(calibration.ratio),
-        "calibration_se": number(calibration.standard_error),
-    }
-
-
-def _entropy(logit: Float[np.ndarray, " rows"] | None, exam: _Exam) -> float | None:
-    return None if logit is None else number(metrics.normalized_entropy(logit, exam.label, exam.weight))
 
 
 def _positives(label: Float[np.ndarray, " rows"]) -> int | float:

@@ -21,6 +21,20 @@ class Line(NamedTuple):
         return self.row["verdict"] or "failed"
 
 
+class Choice(NamedTuple):
+    """Which lines a reader wants, and in which order.
+
+    Attributes:
+        search: part of the vertical's name.
+        verdict: the one to show; every one where None.
+        sort: column of the leaderboard, greatest first; a minus before it turns that round. By verdict where None.
+    """
+
+    search: str = ""
+    verdict: str | None = None
+    sort: str | None = None
+
+
 class Group(NamedTuple):
     """The students of one verdict, as far as they are shown."""
 
@@ -43,18 +57,35 @@ def lines(table: Row) -> list[Line]:
     return [Line(name, row) for name, row in zip(names, rows, strict=True)]
 
 
-def groups(table: Row, most: int | None) -> list[Group]:
+def groups(table: Row, most: int | None, choice: Choice = Choice()) -> list[Group]:  # noqa: B008
     """The lines by verdict: the greatest change first, among the undecided the most test rows.
 
     Args:
         table: a leaderboard.
         most: lines of a group to show; None for all.
+        choice: which lines; where it sorts them, they are one group.
     """
+    wanted = [line for line in lines(table) if _is_wanted(line, choice)]
+    if choice.sort is not None:
+        return [Group("", _sorted(wanted, choice.sort), 0)]
     found: dict[str, list[Line]] = {word: [] for word in SIGNS}
-    for line in lines(table):
+    for line in wanted:
         found[line.word].append(line)
     ordered = {word: sorted(members, key=_rank) for word, members in found.items() if members}
     return [Group(word, members[:most], len(members[most:]) if most else 0) for word, members in ordered.items()]
+
+
+def _is_wanted(line: Line, choice: Choice) -> bool:
+    return choice.search.lower() in line.name.lower() and choice.verdict in (None, line.word)
+
+
+def _sorted(found: list[Line], sort: str) -> list[Line]:
+    """By one column, its greatest value first; what lacks it comes last."""
+    column, down = sort.removeprefix("-"), not sort.startswith("-")
+    there = [line for line in found if line.row[column] is not None]
+    return sorted(there, key=lambda line: line.row[column], reverse=down) + [
+        line for line in found if line.row[column] is None
+    ]
 
 
 def absent(table: Row) -> list[str]:

@@ -17,6 +17,7 @@ class Outcomes(NamedTuple):
         cluster: code of the user, the same in every vertical; a number of its own for each row where there is no user.
         teacher: log-odds of the teacher; None where it scored nothing.
         covered: which rows it scored.
+        slices: name of a slicing -> the slice of each row, an index into the names in `Results.slices`.
     """
 
     label: Float[np.ndarray, "rows tasks"]
@@ -25,6 +26,7 @@ class Outcomes(NamedTuple):
     cluster: Int[np.ndarray, " rows"]
     teacher: Float[np.ndarray, "rows tasks"] | None
     covered: Bool[np.ndarray, " rows"]
+    slices: Mapping[str, Int[np.ndarray, " rows"]] = {}
 
 
 class Entry(NamedTuple):
@@ -45,6 +47,9 @@ class Entry(NamedTuple):
         logit: its log-odds on the test rows of its vertical, in the order of `Outcomes`; None if it failed.
         reason: why it failed.
         run_id: of its record in MLflow.
+        coverage: share of its training rows that the teacher had scored; None where nobody counted.
+        knowledge_age: from the last label that the teacher had seen to the first test row, in days; None without time.
+        curve: its NE on validation rows after each pass.
     """
 
     member: str
@@ -61,6 +66,9 @@ class Entry(NamedTuple):
     logit: Float[np.ndarray, "rows tasks"] | None
     reason: str = ""
     run_id: str | None = None
+    coverage: float | None = None
+    knowledge_age: float | None = None
+    curve: Sequence[float] = ()
 
 
 class Results(NamedTuple):
@@ -73,6 +81,7 @@ class Results(NamedTuple):
         tasks: names, in the order of the tasks axis.
         outcomes: vertical -> its test rows.
         entries: the students, both arms.
+        slices: name of a slicing -> the names of its slices.
     """
 
     recipe: str
@@ -81,3 +90,4 @@ class Results(NamedTuple):
     tasks: Sequence[str]
     outcomes: Mapping[str, Outcomes]
     entries: Sequence[Entry]
+    slices: Mapping[str, Sequence[str]] = {}

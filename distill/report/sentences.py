@@ -28,7 +28,10 @@ def sentences(table: Row, level: float) -> list[str]:
     return [
         *_verdicts(found, summary),
         *_chance(found, level),
+        *_standing(summary, level),
         *_entropies(summary),
+        *_views(summary),
+        *_method(table.get("method", {})),
         *_gap(summary, level),
         *_hops(summary),
         *(KINDS[kind] for kind in kinds),
@@ -64,6 +67,43 @@ def _chance(found: list[Line], level: float) -> list[str]:
     if not expected:
         return []
     return [f"Had the teacher changed nothing, chance would still call up to {expected} helped and {expected} hurt."]
+
+
+def _standing(summary: Row, level: float) -> list[str]:
+    """What of the verdicts stands among all of them."""
+    if not summary.get("helped", 0) + summary.get("hurt", 0) or "helped_adjusted" not in summary:
+        return []
+    return [
+        f"With at most {1 - level:.0%} of them expected to be wrong, {summary['helped_adjusted']} helped and "
+        f"{summary['hurt_adjusted']} hurt stand (Benjamini and Hochberg); the verdicts shown are each its own."
+    ]
+
+
+def _views(summary: Row) -> list[str]:
+    """The gain as verticals see it: one large vertical can carry the ratio over all rows."""
+    names = {
+        "the mean of verticals gains": "ne_gain_macro",
+        "their median": "ne_gain_median",
+        "all rows without the ten verticals that gain most": "ne_gain_without_top10",
+    }
+    known = [f"{name} {summary[key]:+.4f}" for name, key in names.items() if summary.get(key) is not None]
+    return [f"By vertical: {', '.join(known)}."] if known else []
+
+
+def _method(method: Row) -> list[str]:
+    """What seeds say, where there are several."""
+    if method.get("ne_gain_low") is None:
+        return []
+    words = {
+        "better": "better than no teacher",
+        "worse": "worse than no teacher",
+        "undecided": "not shown to be better or worse than no teacher",
+    }
+    return [
+        f"As a method, over {method['seeds']} seeds, this is {words[method['verdict']]}: a gain of "
+        f"{method['ne_gain']:+.4f}, {method['ne_gain_low']:+.4f} to {method['ne_gain_high']:+.4f}; "
+        f"seeds alone spread by {method['seed_spread']:.4f}, rows by {method['row_error']:.4f}."
+    ]
 
 
 def _entropies(summary: Row) -> list[str]:

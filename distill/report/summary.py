@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from distill.evidence import NOTHING, Estimate, Sums, gap_closed, ne_gain, pool
+from distill.report.scores import number
 
 TOP = 10
 """How many verticals `gap_closed_without_top10` leaves out."""
 
 
 class Pair(NamedTuple):
-    """A student and its control on one task, of whatever seed and settings."""
+    """A student and its control on one task."""
 
     vertical: str
     sums: Sums
+    domain: str | None = None
+    seed: int = 0
+    task: str = ""
 
 
 def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: float) -> dict[str, Any]:
@@ -36,25 +38,28 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
     words = Counter(row["verdict"] for row in rows)
     scored = [pair for pair in pairs if not math.isnan(pair.sums.teacher[0])]
     gap = _pooled_gap(scored, level)
+    gain = ne_gain(_pooled(pairs), level) if pairs else NOTHING
+    others = _without_top(pairs)
     return {
         "students": len({row["member"] for row in rows if row["arm"] == "distilled"}),
         "failed": len({row["member"] for row in rows if row["status"] == "failed"}),
         **{word: words[word] for word in ("helped", "hurt", "unchanged", "undecided")},
-        "ne_gain": number(ne_gain(_pooled(pairs), level).value) if pairs else None,
+        "helped_adjusted": sum(row["verdict_adjusted"] == "helped" for row in rows),
+        "hurt_adjusted": sum(row["verdict_adjusted"] == "hurt" for row in rows),
+        "ne_gain": number(gain.value),
+        "ne_gain_low": number(gain.low),
+        "ne_gain_high": number(gain.high),
+        **_by_vertical(rows, "ne_gain"),
+        "ne_gain_without_top10": number(ne_gain(_pooled(others), level).value) if others else None,
         "gap_closed": number(gap.value),
         "gap_closed_low": number(gap.low),
         "gap_closed_high": number(gap.high),
-        **_by_vertical(rows),
+        **_by_vertical(rows, "gap_closed"),
         "gap_closed_without_top10": number(_pooled_gap(_without_top(scored), level).value),
         "ne_teacher": _entropy(scored, "teacher") if len(scored) == len(pairs) else None,
         "ne_control": _entropy(pairs, "control"),
         "ne_student": _entropy(pairs, "student"),
     }
-
-
-def number(value: float | np.ndarray) -> float | None:
-    """A number that JSON can hold; None for one that does not exist."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _pooled(pairs: Sequence[Pair]) -> Sums:
@@ -70,23 +75,20 @@ def _entropy(pairs: Sequence[Pair], ranker: Literal["teacher", "control", "stude
     return math.fsum(getattr(pair.sums, ranker)[0] for pair in pairs) / base if base > 0 else None
 
 
-def _by_vertical(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Mean and median over the verticals that have a gap; a vertical with several seeds counts once."""
-    gaps: dict[str, list[float]] = {}
+def _by_vertical(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float | None]:
+    """Mean and median over the verticals that have the number; a vertical with several seeds counts once."""
+    found: dict[str, list[float]] = {}
     for row in rows:
-        if row["gap_closed"] is not None:
-            gaps.setdefault(row["vertical"], []).append(row["gap_closed"])
-    means = [fmean(found) for found in gaps.values()]
-    return {
-        "gap_closed_macro": fmean(means) if means else None,
-        "gap_closed_median": median(means) if means else None,
-    }
+        if row[name] is not None:
+            found.setdefault(row["vertical"], []).append(row[name])
+    means = [fmean(values) for values in found.values()]
+    return {f"{name}_macro": fmean(means) if means else None, f"{name}_median": median(means) if means else None}
 
 
 def _without_top(pairs: Sequence[Pair]) -> list[Pair]:
     """All but the pairs of the verticals whose students have saved the most nats."""
     saved: Counter[str] = Counter()
-    for vertical, sums in pairs:
-        saved[vertical] += sums.control[0] - sums.student[0]
+    for pair in pairs:
+        saved[pair.vertical] += pair.sums.control[0] - pair.sums.student[0]
     top = {vertical for vertical, _ in saved.most_common(TOP)}
     return [pair for pair in pairs if pair.vertical not in top]

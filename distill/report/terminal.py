@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distill.report.lines import SIGNS, Group, Line, Row, absent, groups
+from distill.report.lines import SIGNS, Choice, Group, Line, Row, absent, groups
 from distill.report.sentences import percent, sentences
 
 MOST = 10
@@ -23,15 +23,21 @@ NONE = "-"
 """Stands for a number that does not exist."""
 
 
-def render(table: Row, level: float = 0.95, everything: bool = False) -> RenderableType:
+def render(
+    table: Row,
+    level: float = 0.95,
+    everything: bool = False,
+    choice: Choice = Choice(),  # noqa: B008
+) -> RenderableType:
     """The leaderboard for the terminal, fitted to its width: a line a distilled student, then what it all says.
 
     Args:
         table: as `leaderboard` makes it.
         level: coverage of its intervals.
         everything: shows every student, not only the first ten of each verdict.
+        choice: which lines are wanted, and in which order.
     """
-    return _Board(table, level, groups(table, None if everything else MOST))
+    return _Board(table, level, groups(table, None if everything else MOST, choice))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class RunRecord:
         metrics: final numbers; those that do not exist (None, NaN, infinite) are left out.
         curves: metric -> (step, value) of each point.
         artifacts: file name, perhaps with folders -> text.
+        datasets: name -> fingerprint of the data that it was trained on.
         note: Markdown, shown on the run's page.
         finished: False while the run goes on.
         status: how it ended, `FINISHED` or `FAILED`.
@@ -51,6 +52,7 @@ class RunRecord:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    datasets: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     finished: bool = True
     status: str = "FINISHED"

@@ -23,6 +23,7 @@ from distill.bench import (
     loader,
     running,
     scaling,
+    sequence,
     tracking,
 )
 from distill.bench.figure import Figure
@@ -36,6 +37,7 @@ from distill.bench.sizes import multiplications, products
 from distill.cli import main
 from distill.data.impressions import TRAIN
 from distill.errors import RecipeError
+from distill.layers.sequence import SequenceTower
 from distill.progress import Progress
 from distill.types import Features
 
@@ -170,6 +172,16 @@ class TestFiguresOfGivenTimings:
         given(tracking, [0.1], [1])
         assert figures(tracking) == {"tracking": 20, "tracking/ours": 50, "tracking/call-by-call": 1000}
 
+    def test_sequence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Theirs takes 3.5 times as long; seconds of equal steps that grow as the root of their number a row."""
+        timings = {2: [[2], [7]], len(sequence.LENGTHS): [[length**0.5] for length in sequence.LENGTHS]}
+        monkeypatch.setattr(sequence, "in_turn", lambda scale, *works: timings[len(works)])
+        monkeypatch.setattr(sequence, "WIDTH", 8)
+        monkeypatch.setattr(sequence, "ROWS", 20)
+        found = {figure.name: figure.value for figure in sequence.measure(Scale(1, rounds=1))}
+        assert found["sequence/hstu"] == found["sequence/sasrec"] == 3.5
+        assert found["sequence/llama/slope"] == pytest.approx(1.5, abs=0.01)
+
     def test_scaling(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Seconds that grow as the members' number to the power of 1.5; memory by 7 bytes a member."""
         monkeypatch.setattr(scaling, "_alone", lambda folder, members: scaling.Cost(members**1.5, 100 + 7 * members))
@@ -209,6 +221,22 @@ class TestBothSidesDoTheSame:
         said = other(rows.in_one_table().ids, rows.numbers)
         assert torch.allclose(said, student(features).logit[:, 0], atol=1e-5)
         assert count(student) == count(other)
+
+    @pytest.mark.parametrize("path", sequence.TOWERS)
+    def test_the_padded_tower_computes_what_ours_computes(self, path: str) -> None:
+        """Given the same weights, the same values and gradients, of the histories that the benchmark takes."""
+        settings, batch = sequence.settings_of(path), sequence.histories(12, 20)
+        ours, theirs = SequenceTower(settings, 20), sequence.padded_of(settings, 20)
+        renamed = {"levels.0.": "blocks.", "norms.0.": "norm."}
+        for name, weight in ours.state_dict().items():
+            old = next((old for old in renamed if name.startswith(old)), "")
+            theirs.get_parameter(renamed.get(old, "") + name.removeprefix(old)).data.copy_(weight)
+        candidate = batch.candidate.requires_grad_()
+        said, wanted = ours(*batch[:4]), theirs(*batch.padded, candidate)
+        torch.testing.assert_close(said, wanted, rtol=1e-4, atol=1e-4)
+        slopes = [torch.autograd.grad(one.square().sum(), candidate)[0] for one in (said, wanted)]
+        torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-3)
+        assert count(ours) == count(theirs)
 
     def test_the_loop_learns(self, small: Job) -> None:
         """From labels that one id decides; and one after another is what each alone is."""

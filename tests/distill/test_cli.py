@@ -50,7 +50,12 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the pipeline gives instead of working; it prints as a library would."""
-    table = {"recipe": "quickstart", "students": [], "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5}}
+    table = {
+        "recipe": "quickstart",
+        "fingerprint": "ab",
+        "students": [],
+        "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5},
+    }
 
     def run(recipe: object, progress: object) -> dict[str, Any]:
         print("chatter")
@@ -80,7 +85,7 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for verb in ("run", "plan", "validate", "show", "compare", "ui", "models", "doctor", "recipes"):
+    for verb in ("run", "plan", "validate", "show", "compare", "ui", "models", "losses", "doctor", "recipes"):
         assert f" {verb} " in shown
 
 
@@ -228,6 +233,16 @@ def test_models_lists_every_ranker(call: Call) -> None:
     assert rows["students.DNN"]["flops"] > 0
     assert "Covington" in rows["students.DNN"]["source"]
     assert "students.DCNv2" in call("models").out
+
+
+def test_losses_lists_every_loss(call: Call) -> None:
+    rows = {row["name"]: row for row in json.loads(call("losses", "--json", "-").out)["losses"]}
+    assert rows.keys() >= {"logit_distillation", "listwise", "cka"}
+    assert all(row.keys() == {"name", "channel", "source"} for row in rows.values())
+    assert rows["listwise"]["channel"] == "logit"
+    assert rows["cka"]["channel"] == "representation"
+    assert rows["cka"]["source"].startswith("Kornblith et al.: Similarity of Neural Network Representations")
+    assert "Kornblith" in call("losses").out
 
 
 class TestRecipes:

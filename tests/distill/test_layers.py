@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill.layers import MLP, Cross, Dropout, FieldEmbedding, TargetAttention, lookup
-from distill.layers.dropout import _mix
+from distill.layers.dropout import mix
 from distill.types import PAD, Features, FeatureSchema, SequenceField
 
 
@@ -330,7 +330,7 @@ class TestDropout:
         golden, seed = -0x61C8864680B583EB, 1234567
         published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
         states = torch.tensor(seed) + golden * torch.arange(4)
-        assert [value % 2**64 for value in _mix(states).tolist()] == published
+        assert [value % 2**64 for value in mix(states).tolist()] == published
 
 
 def correlation(one: Tensor, other: Tensor) -> float:

@@ -9,7 +9,7 @@ from distill.member import FEWEST, MOST, Member, cohorts, size_class
 
 
 def member(vertical: str, rows: int, arm: str, tables: str = "adam") -> Member:
-    return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, vertical + arm, "group")
+    return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, "", vertical + arm, "group")
 
 
 def twins(rows: list[int], tables: str = "adam") -> list[Member]:

@@ -15,6 +15,7 @@ from distill.errors import RecipeError
 from distill.pipeline import compare, plan, run
 from distill.progress import Progress
 from distill.recipe import Recipe, load
+from distill.recipe.sections import Model
 
 RECIPE = """
 name: tiny
@@ -67,6 +68,19 @@ def test_a_plan_trains_nothing_and_says_what_a_run_would(before: dict) -> None:
     assert not before["stages"][1]["cached"]
 
 
+def test_a_plan_says_what_the_teacher_costs_at_every_setting_of_its_dial(recipe: Recipe, before: dict) -> None:
+    """One line where there is no dial; all else as the recipe says."""
+    (chosen,) = before["sizes"]
+    assert (chosen["class"], chosen["size"], chosen["chosen"]) == ("teachers.AttentiveCross", None, True)
+    assert min(chosen[part] for part in ("dense", "sparse", "flops", "memory")) > 0
+    model = Model.model_validate({"class": "teachers.GEM", "size": "nano", "layers": 3})
+    gem = recipe.model_copy(update={"teacher": recipe.teacher.model_copy(update={"model": model})})
+    sizes = plan(gem)["sizes"]
+    assert [row["size"] for row in sizes if row["chosen"]] == ["nano"]
+    assert [row["dense"] for row in sizes] == sorted({row["dense"] for row in sizes})
+    assert len(sizes) == 5
+
+
 def test_a_plan_after_a_run_finds_everything(recipe: Recipe, table: dict) -> None:
     """And names no cohort."""
     after = plan(recipe)
@@ -76,7 +90,7 @@ def test_a_plan_after_a_run_finds_everything(recipe: Recipe, table: dict) -> Non
 def test_the_leaderboard_has_what_it_promises(table: dict) -> None:
     """A row for each student of each arm, JSON all through, recorded in MLflow."""
     assert json.loads(json.dumps(table)) == table
-    assert set(table) == {"recipe", "fingerprint", "seconds", "students", "summary"}
+    assert {"recipe", "fingerprint", "seconds", "students", "summary", "method"} <= set(table)
     assert sorted({row["arm"] for row in table["students"]}) == ["control", "distilled"]
     assert len({row["member"] for row in table["students"]}) == len(table["students"]) == 8
     assert all(row["run_id"] and row["knowledge_kind"] == "time_ahead" for row in table["students"])
@@ -113,7 +127,9 @@ def test_a_student_in_mlflow_carries_what_the_leaderboard_says(recipe: Recipe, t
     assert child.data.params["logit_weight"] == "0.5"
     assert len(client.get_metric_history(row["run_id"], "train/loss")) == 2
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert {"recipe.yaml", "leaderboard.md", "leaderboard.json", "environment.txt"} <= names
+    assert {"recipe.yaml", "leaderboard.md", "leaderboard.json", "environment.txt", "report.html", "figures"} <= names
+    (data,) = parent.inputs.dataset_inputs
+    assert (data.dataset.name, len(data.dataset.digest)) == ("tiny", 16)
     folder = client.download_artifacts(parent.info.run_id, "recipe.yaml")
     assert load(Path(folder)).model_dump() == recipe.model_dump()
 
@@ -179,4 +195,4 @@ def test_killed_in_each_stage_the_table_is_the_same(tmp_path: Path, table: dict)
 
 def _timeless(table: dict) -> dict:
     rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
-    return table | {"seconds": None, "students": rows}
+    return table | {"seconds": None, "cost": None, "students": rows}

@@ -15,7 +15,7 @@ from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.recipe.sections import TrainedTeacher
-from distill.scoring import Lesson, _folds, knowledge_of
+from distill.scoring import Lesson, _folds, knowledge_of, manifest_of
 
 FRAME = generate(World(verticals=4, domains=2, users=60, items=40, rows=2400, days=6))
 TRAIN_SETTINGS = {"epochs": 1, "batch": 64, "learning_rate": 5e-3}
@@ -114,6 +114,16 @@ def test_a_second_call_finds_everything(ahead: Knowledge, tmp_path: Path) -> Non
     impressions = impressions_of(tmp_path)
     again = knowledge_of(lesson(impressions, AHEAD, lambda rows: pytest.fail("trained")), store)
     assert again.folder == ahead.folder
+
+
+def test_the_manifest_says_what_the_teacher_took_for_unseen(tmp_path: Path, ahead: Knowledge) -> None:
+    """A position that its scores do not know; the other teacher looks at everything."""
+    impressions = impressions_of(tmp_path)
+    model = {"class": "teachers.MultiDomain", "embedding": 4, "hidden": [8], "position": "hour"}
+    teacher = TrainedTeacher.model_validate({"model": model, "train": TRAIN_SETTINGS, "score": AHEAD})
+    asked = Lesson(teacher, impressions, impressions.view(None, "all"), 3, lambda rows: None)
+    assert manifest_of(asked).unseen == ("hour",)
+    assert ahead.manifest.unseen == ()
 
 
 def test_in_sample_scores_leak_and_the_audit_shows_it(tmp_path: Path) -> None:

@@ -59,15 +59,15 @@ def test_the_bias_of_a_vertical_shifts_its_own_logits_alone(features):
 
 def test_attention_asks_for_the_candidate_s_own_columns():
     schema = example_schema()
-    assert teacher(schema).candidates == ([schema.categorical.index("item")],)
+    assert teacher(schema).attention.candidates == ([schema.categorical.index("item")],)
     apart = replace(schema, categorical=("device",))
-    assert teacher(apart).candidates == ([0],)
+    assert teacher(apart).attention.candidates == ([0],)
 
 
 def test_a_history_speaks_of_the_candidate_beyond_its_mean(features):
     model, heard = teacher(example_schema()), []
     torch.nn.init.normal_(model.embedding.weight)
-    model.attention[0].register_forward_hook(lambda module, inputs, output: heard.append(output))
+    model.attention.reads[0].register_forward_hook(lambda module, inputs, output: heard.append(output))
     model(features)
     model(features._replace(categorical=(features.categorical + 1) % 4))
     length = (features.sequences["clicked"] != PAD).any(-1).sum(-1)

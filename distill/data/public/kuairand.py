@@ -35,7 +35,7 @@ KUAIRAND = PublicSet(
     },
     read=_read,
     rows=None,
-    licence="CC BY-SA 4.0.",
+    licence="Kuaishou, CC BY-SA 4.0 as stated there.",
     citation="C. Gao et al., KuaiRand: An Unbiased Sequential Recommendation Dataset, CIKM 2022.",
     split="LFM4Ads: train before 3 May 2022, validation to 5 May, test from 6 May.",
     published="LFM4Ads (arXiv 2508.14948) gives AUC a tab on KuaiRand-1K, the mean of 100 runs.",

@@ -45,7 +45,7 @@ MOVIELENS = PublicSet(
     rows=1_000_209,
     licence="GroupLens: research, no redistribution without permission, not commercial without permission.",
     citation="F. Harper, J. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 2015.",
-    split="By time, here the first 80 % of the days train; Scenario-Wise-Rec splits 8:1:1 at random, by age group.",
+    split="Here 8:1:1 by a hash of the user; Scenario-Wise-Rec splits 8:1:1 at random, its domains are ages.",
     published="Cuts of the rating differ; Scenario-Wise-Rec (arXiv 2412.17374) gives AUC by age group.",
     data={
         "time": "time",

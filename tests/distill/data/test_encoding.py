@@ -17,7 +17,7 @@ VALUES = {
 }
 KINDS = {"numbers": pl.Int32, "text": pl.String}
 LENGTH = 3
-PACE = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PACE = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

@@ -60,7 +60,7 @@ VALUES = [
     ("domain", None, DOMAIN, ", row 3: is null. Fill it, or leave such rows out."),
     ("moment", None, TIME, ", row 3: is null. Fill it, or leave such rows out."),
     ("id", None, ID, ", row 3: is null. Fill it, or leave such rows out."),
-    ("id", 1000, ID, ": names several rows with one id (2 rows; 1000)."),
+    ("id", 1000, ID, ": names several rows with one id (2 rows; 1000). Leave the repeats out, or name another column."),
     ("weight", None, WEIGHT, ", row 3: is null. Give every row a weight."),
     ("weight", NAN, WEIGHT, ", row 3: is null. Give every row a weight."),
     ("weight", INF, WEIGHT, ", row 3: is infinite. Clip it at the source."),

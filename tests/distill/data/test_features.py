@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from distill.data.hashing import hashes
 from distill.data.impressions import Impressions
 from distill.errors import DataError
-from distill.types import PAD, UNSEEN
+from distill.types import GAPS, PAD, UNSEEN
 
-PACE = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PACE = settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 VALUES = {
     "whole": (pl.Int64, st.integers(-(2**63), 2**63 - 1) | st.integers(0, 5)),
@@ -187,7 +187,8 @@ def test_histories_with_gaps(load_frame, frame, length, newest):
     impressions = load_frame(frame, features=features, time="now", block=5)
     view = impressions.view(None, "all")
     schema = view.schema(None)
-    assert schema.sequences[0].tables == ("h/items", "h/actions", "h/then") and schema.tables["h/then"] == 64
+    assert schema.sequences[0].tables == ("h/items", "h/actions", "h/then") and schema.tables["h/then"] == GAPS
+    assert schema.sequences[0].times
     ids = batch(impressions).sequences["h"]
     for row, values in enumerate(frame.iter_rows(named=True)):
         step = slice(None, None, 1 if newest == "first" else -1)

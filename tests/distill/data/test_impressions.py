@@ -178,7 +178,7 @@ def test_a_second_load_reads_nothing(table, settings, tmp_path, monkeypatch):
     path = tmp_path / "rows.parquet"
     table.write_parquet(path)
     first = load(settings(path=path), tmp_path).view(None, "vertical")
-    monkeypatch.setattr(module, "_encoded", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(module, "make", lambda *_: pytest.fail("encoded again"))
     monkeypatch.setattr(module, "Encoder", lambda *_: pytest.fail("encoded again"))
     again = load(settings(path=path), tmp_path).view(None, "vertical")
     assert torch.equal(first._record, again._record)

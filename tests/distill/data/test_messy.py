@@ -108,8 +108,8 @@ def test_zones_are_one_time(load_frame):
 def test_some_with_a_zone_and_some_without_cannot_be_compared(settings, load_frame, tmp_path):
     with pytest.raises(DataError, match=r"`at`: holds text that is no ISO date or time\. .* all with a zone"):
         timed(load_frame, [ZONED, BARE])
-    for number, time in enumerate((ZONED, BARE)):
-        frame = pl.DataFrame({"label": [0, 1], "vertical": "v", "at": [time] * 2, "n": 1})
+    for number, moment in enumerate((ZONED, BARE)):
+        frame = pl.DataFrame({"label": [0, 1], "vertical": "v", "at": [moment] * 2, "n": 1})
         frame.write_parquet(tmp_path / f"{number}.parquet")
     split = {"by": "time", "valid": "2030-01-02", "test": "2030-01-03"}
     section = settings(path=tmp_path / "*.parquet", time="at", split=split, features={"n": "numeric"})

@@ -118,10 +118,10 @@ class TestSizes:
         with pytest.raises(ValidationError):
             World(**wrong)
 
-    def test_a_million_rows_are_quick(self):
+    def test_many_rows_are_quick(self):
         start = time.perf_counter()
-        assert generate(World(rows=1_000_000)).height == 1_000_000
-        assert time.perf_counter() - start < 60  # some 3 s on one core
+        assert generate(World(rows=200_000)).height == 200_000
+        assert time.perf_counter() - start < 12  # less than one second on one core
 
 
 class TestProbabilities:

@@ -3,13 +3,15 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.data import known as module
 from distill.data.known import Known
 from distill.data.places import HashedPlaces
 from distill.data.vocabulary import Vocabulary
+
+PACE = settings(max_examples=40)
 
 WHOLE = st.one_of(st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**63 - 1, -(2**63), 0]))
 KINDS = {
@@ -20,6 +22,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@PACE
 @given(data=st.data())
 def test_codes_are_those_of_a_dictionary(kind, data):
     dtype, values = KINDS[kind]
@@ -73,6 +76,7 @@ def test_places_are_those_of_a_dictionary(batches):
 
 
 @pytest.mark.parametrize("direct", [0, 10**6])
+@PACE
 @given(data=st.data(), fewest=st.integers(1, 3))
 def test_known_ids_are_those_of_a_dictionary(direct, data, fewest):
     groups, codes = 3, 5

@@ -18,24 +18,40 @@ QUICK = Evidence(resamples=200)
 
 STUDENT = (
     *("member", "vertical", "domain", "task", "arm", "seed", "settings", "architecture", "teacher", "knowledge_kind"),
+    *("rows_train", "rows_test", "positives_test", "entropy_test", "coverage", "knowledge_age"),
+    *("ne", "auc", "logloss", "calibration", "calibration_se", "rce", "ne_free", "pr_auc", "gauc", "gauc_kept"),
+    *("avg_auc", "ece", "ece_debiased", "kl_teacher", "rank_teacher", "ne_control", "ne_teacher"),
+    *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "gap_closed_low", "gap_closed_high"),
     *(
-        "rows_train",
-        "rows_test",
-        "positives_test",
-        "ne",
-        "auc",
-        "logloss",
-        "calibration",
-        "calibration_se",
-        "ne_control",
-        "ne_teacher",
+        "p_value",
+        "detectable",
+        "rows_wanted",
+        "verdict",
+        "verdict_adjusted",
+        "status",
+        "reason",
+        "run_id",
+        "curve",
+        "undefined",
     ),
-    *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "verdict", "status", "reason", "run_id"),
 )
 SUMMARY = (
-    *("students", "failed", "helped", "hurt", "unchanged", "undecided", "ne_gain", "gap_closed", "gap_closed_low"),
-    *("gap_closed_high", "gap_closed_macro", "gap_closed_median", "gap_closed_without_top10"),
-    *("ne_teacher", "ne_control", "ne_student"),
+    *("students", "failed", "helped", "hurt", "unchanged", "undecided", "helped_adjusted", "hurt_adjusted"),
+    *("ne_gain", "ne_gain_low", "ne_gain_high", "ne_gain_macro", "ne_gain_median", "ne_gain_without_top10"),
+    *("gap_closed", "gap_closed_low", "gap_closed_high"),
+    *("gap_closed_macro", "gap_closed_median", "gap_closed_without_top10", "ne_teacher", "ne_control", "ne_student"),
+)
+WHOLE = (
+    "recipe",
+    "fingerprint",
+    "seconds",
+    "students",
+    "summary",
+    "method",
+    "domains",
+    "slices",
+    "reliability",
+    "pooled",
 )
 
 
@@ -52,7 +68,7 @@ def student(table: dict, vertical: str, arm: str = "distilled", **wanted: object
 
 def test_keys_are_those_of_the_contract_in_their_order() -> None:
     table = table_of(run({"hotels": outcomes()}, {"hotels": (0.2, 0.9)}))
-    assert list(table) == ["recipe", "fingerprint", "seconds", "students", "summary"]
+    assert tuple(table) == WHOLE
     assert [tuple(row) for row in table["students"]] == [STUDENT, STUDENT]
     assert tuple(table["summary"]) == SUMMARY
     assert (table["recipe"], table["fingerprint"], table["seconds"]) == ("sample", "0123", {"teacher": 1.5})
@@ -273,7 +289,7 @@ class TestSummary:
         )
         first, second = table_of(one)["summary"], table_of(twice)["summary"]
         assert second["students"] == second["helped"] == 2
-        for name in SUMMARY[6:]:
+        for name in SUMMARY[8:]:
             assert second[name] == pytest.approx(first[name])
 
     def test_without_the_ten_that_gain_most(self) -> None:
@@ -303,7 +319,7 @@ class TestSummary:
     def test_nothing_at_all_is_null(self) -> None:
         summary = table_of(run({"a": outcomes(rows=0)}, {"a": (0.2, 0.9)}))["summary"]
         assert summary["undecided"] == summary["students"] == 1
-        assert {summary[name] for name in SUMMARY[6:]} == {None}
+        assert {summary[name] for name in SUMMARY[8:]} == {None}
 
 
 def test_row_count_and_settings_pass_through() -> None:
@@ -338,3 +354,99 @@ def test_real_clicks_are_judged(shared: Path) -> None:
     assert 0.4 < table["summary"]["gap_closed"] < 1
     for row in table["students"]:
         assert bool(row["reason"]) or None not in (row["ne"], row["ne_teacher"])
+
+
+class TestBeyondRows:
+    WORLDS = {name: outcomes(seed=number) for number, name in enumerate(("hotels", "shoes", "cars"))}  # noqa: RUF012
+    NOISES = {"hotels": (0.2, 0.9), "shoes": (0.3, 0.5), "cars": (0.9, 0.2)}  # noqa: RUF012
+
+    def test_every_null_has_its_reason(self) -> None:
+        worlds = {"none": outcomes(rows=0), "calm": WORLD._replace(label=np.zeros_like(WORLD.label)), "good": WORLD}
+        worlds["silent"] = WORLD._replace(covered=np.zeros(400, dtype=bool))
+        table = table_of(run(worlds, dict.fromkeys(worlds, (0.2, 0.9))))
+        optional = {"coverage", "knowledge_age", "rows_wanted", "domain", "run_id"}
+        alone = {
+            "ne_control",
+            "verdict",
+            "verdict_adjusted",
+            "p_value",
+            "detectable",
+            "gap_closed_low",
+            "gap_closed_high",
+            *RATIOS,
+        }
+        for row in table["students"]:
+            nulls = {name for name, value in row.items() if value is None} - optional
+            nulls -= alone - {"ne", "auc", "ne_teacher"} if row["arm"] == "control" else set()
+            assert nulls == set(row["undefined"]), row["member"]
+            assert all(row["undefined"].values())
+        silent = student(table, "silent")["undefined"]
+        assert silent["kl_teacher"] == "the teacher scored 0 of 400 test rows"
+        assert "gap_closed" in silent
+        assert "ne_gain" not in silent
+
+    def test_domains_pool_their_verticals(self) -> None:
+        results = run(self.WORLDS, self.NOISES)
+        split = [one._replace(domain="travel" if one.vertical != "shoes" else "fashion") for one in results.entries]
+        table = table_of(results._replace(entries=split))
+        fashion, travel = table["domains"]
+        assert (fashion["domain"], fashion["verticals"], travel["verticals"]) == ("fashion", 1, 2)
+        assert fashion["ne_gain"] == pytest.approx(student(table, "shoes")["ne_gain"])
+        rows = [student(table, name) for name in ("hotels", "cars")]
+        saved = sum(row["ne_gain"] * row["entropy_test"] for row in rows)
+        assert travel["ne_gain"] == pytest.approx(saved / sum(row["entropy_test"] for row in rows))
+
+    def test_a_method_is_the_mean_of_its_seeds(self) -> None:
+        table = table_of(run(self.WORLDS, self.NOISES, seeds=3))
+        gains = []
+        for seed in range(3):
+            rows = [student(table, name, seed=seed) for name in self.WORLDS]
+            saved = sum(row["ne_gain"] * row["entropy_test"] for row in rows)
+            gains.append(saved / sum(row["entropy_test"] for row in rows))
+        assert table["method"]["seeds"] == 3
+        assert table["method"]["ne_gain"] == pytest.approx(np.mean(gains))
+        assert table["method"]["seed_spread"] == pytest.approx(np.std(gains, ddof=1))
+        single = table_of(run(self.WORLDS, self.NOISES))["method"]
+        assert (single["verdict"], single["ne_gain_low"]) == ("undecided", None)
+
+    def test_verdicts_that_do_not_stand_among_all_are_adjusted(self) -> None:
+        worlds = {f"v{number}": outcomes(seed=number, rows=300) for number in range(24)}
+        noises = dict.fromkeys(worlds, (0.4, 0.4)) | {"v0": (0.05, 1.5)}
+        table = table_of(run(worlds, noises))
+        rows = [row for row in table["students"] if row["arm"] == "distilled"]
+        assert student(table, "v0")["verdict_adjusted"] == "helped"
+        for row in rows:
+            assert row["verdict_adjusted"] in (row["verdict"], "undecided")
+        helped = sum(row["verdict_adjusted"] == "helped" for row in rows)
+        assert table["summary"]["helped_adjusted"] == helped <= table["summary"]["helped"]
+
+    def test_undecided_rows_say_how_many_more_they_need(self) -> None:
+        row = student(table_of(run({"a": outcomes(rows=200)}, {"a": (0.5, 0.55)})), "a")
+        assert row["verdict"] == "undecided"
+        assert row["rows_wanted"] > 0
+        assert re.search(r"needs about [\d,]+ more test rows", row["reason"])
+        assert student(table_of(run({"a": WORLD}, {"a": (0.1, 0.9)})), "a")["rows_wanted"] is None
+
+    def test_slices_are_the_rows_of_all_verticals(self) -> None:
+        codes = np.arange(400) % 2
+        worlds = {name: one._replace(slices={"parity": codes}) for name, one in self.WORLDS.items()}
+        results = run(worlds, self.NOISES)._replace(slices={"parity": ["even", "odd", "never"]})
+        even, odd = table_of(results)["slices"]
+        assert [(one["slice"], one["value"], one["rows"]) for one in (even, odd)] == [
+            ("parity", "even", 600), ("parity", "odd", 600),
+        ]  # fmt: skip
+        scores = {one.member: one.logit[codes == 0, 0] for one in results.entries}
+        logit, control = (
+            np.concatenate([scores[f"{name}/{arm}/0"] for name in worlds]) for arm in ("distilled", "control")
+        )
+        label = np.concatenate([one.label[codes == 0, 0] for one in worlds.values()])
+        assert even["ne"] == pytest.approx(float(metrics.normalized_entropy(logit, label)))
+        assert even["ne_gain"] == pytest.approx(float(metrics.normalized_entropy(control, label)) - even["ne"])
+        assert even["ne_gain_low"] < even["ne_gain"] < even["ne_gain_high"]
+
+    def test_reliability_holds_everybody_who_scored(self) -> None:
+        found = table_of(run(self.WORLDS, self.NOISES))["reliability"]
+        for bins in found.values():
+            assert sum(share for _, _, share in bins) == pytest.approx(1)
+        label = np.concatenate([one.label[:, 0] for one in self.WORLDS.values()])
+        assert sum(observed * share for _, observed, share in found["distilled"]) == pytest.approx(label.mean())

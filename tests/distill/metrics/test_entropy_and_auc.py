@@ -128,7 +128,8 @@ def brute_force_gauc(logit: np.ndarray, label: np.ndarray, group: np.ndarray, we
         if len(np.unique(label[rows])) == 2:
             values.append(roc_auc_score(label[rows], logit[rows], sample_weight=weight[rows]))
             sizes.append(weight[rows].sum())
-    return (np.average(values, weights=sizes) if values else math.nan), sum(sizes) / weight.sum()
+    mean = np.mean(values) if values else math.nan
+    return (np.average(values, weights=sizes) if values else math.nan), sum(sizes) / weight.sum(), mean
 
 
 @given(scored(), st.integers(1, 12))

@@ -1,0 +1,135 @@
+"""`distill compare`: the leaderboard of a run, its report and its gates; or several runs side by side."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distill.cli import arguments
+from distill.cli.tables import emit, silence
+from distill.errors import Fault, RecipeError, suggestion
+
+if TYPE_CHECKING:
+    from distill.recipe import Recipe
+    from distill.report import Choice
+
+Named = Annotated[
+    list[str],
+    typer.Argument(metavar="RECIPE [RECIPE|RUN|KEY=VALUE ...]", help="Recipes; fingerprints of runs; settings."),
+]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the report, one HTML page.")]
+Gate = Annotated[bool, typer.Option("--gate", help="Exit 1, with a list, if the recipe's gates keep students back.")]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", metavar="RUN", help="Which of several runs the others are compared with.")
+]
+Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="Greatest first; -COLUMN for least first.")]
+Verdict = Annotated[str | None, typer.Option(help="Only helped, hurt, unchanged, undecided or failed students.")]
+Search = Annotated[str, typer.Option(metavar="TEXT", help="Only verticals whose name holds this.")]
+
+
+def compare(
+    named: Named,
+    json: arguments.Json = None,
+    report: Report = None,
+    gate: Gate = False,
+    baseline: Baseline = None,
+    sort: Sort = None,
+    verdict: Verdict = None,
+    search: Search = "",
+) -> None:
+    """Print the leaderboard of a recipe that has been run, or what changed between several runs."""
+    from distill.report import Choice
+
+    with silence():
+        recipe, tables = _tables(named)
+    first = next(iter(tables.values()))
+    choice = Choice(search, verdict, sort)
+    _check(first, choice)
+    refused = _refusals(first, recipe)
+    if report is not None:
+        others = dict(list(tables.items())[1:])
+        report.write_text(_page(first, recipe, named, refused, others), encoding="utf-8")
+    if len(tables) > 1:
+        _print_several(tables, _known(baseline or next(iter(tables)), list(tables)), recipe.evidence.level, json)
+    else:
+        _print_one(first, recipe, choice, json)
+    if gate:
+        _gate(refused)
+
+
+def _tables(named: list[str]) -> "tuple[Recipe, dict[str, Any]]":
+    """Settings stand among the names, wherever there is an equals sign and no such file."""
+    from distill.comparing import tables
+
+    overrides = [name for name in named if "=" in name and not Path(name).exists()]
+    runs = [name for name in named if name not in overrides]
+    if not runs:
+        raise typer.BadParameter("name a recipe", param_hint="RECIPE")
+    return tables(runs, overrides)
+
+
+def _check(table: dict[str, Any], choice: "Choice") -> None:
+    """Refuses what means nothing, before anything is written."""
+    from distill.report.lines import SIGNS
+
+    columns = [
+        name for row in table["students"][:1] for name, value in row.items() if not isinstance(value, dict | list)
+    ]
+    faults = []
+    if choice.sort is not None and choice.sort.removeprefix("-") not in columns:
+        faults.append(Fault(f"--sort {choice.sort}", "is no column.", suggestion(choice.sort, columns)))
+    if choice.verdict is not None and choice.verdict not in SIGNS:
+        faults.append(Fault(f"--verdict {choice.verdict}", "is no verdict.", suggestion(choice.verdict, list(SIGNS))))
+    if faults:
+        raise RecipeError(*faults)
+
+
+def _known(name: str, names: list[str]) -> str:
+    if name not in names:
+        raise RecipeError(Fault(f"--baseline {name}", "is none of these runs.", suggestion(name, names)))
+    return name
+
+
+def _refusals(table: dict[str, Any], recipe: "Recipe") -> list[str]:
+    from distill.report import refusals
+
+    found = refusals(table, recipe.gates)
+    return [f"{one.member or 'the run'} ({one.gate}): {one.reason}" for one in found]
+
+
+def _page(table: dict[str, Any], recipe: "Recipe", named: list[str], refused: list[str], others: dict[str, Any]) -> str:
+    from distill.recipe import show
+    from distill.recipe.sections import Gates
+    from distill.report import Facts, page
+
+    asked = None if recipe.gates == Gates() else refused
+    words = " ".join(name for name in named if name == named[0] or "=" in name)
+    commands = [f"distill run {words}", f"distill compare {' '.join(named)} --report report.html"]
+    return page(table, Facts(show(recipe), commands, recipe.evidence.level, asked, others))
+
+
+def _print_several(tables: dict[str, Any], baseline: str, level: float, json: str | None) -> None:
+    from distill.report import comparison, side_by_side
+
+    emit(comparison(tables, baseline, level), json, side_by_side)
+
+
+def _print_one(table: dict[str, Any], recipe: "Recipe", choice: "Choice", json: str | None) -> None:
+    from distill import report
+
+    asked = any((choice.search, choice.verdict, choice.sort))
+    level = recipe.evidence.level
+    if asked:
+        emit(table, json, lambda table: report.render(table, level, everything=True, choice=choice))
+    else:
+        emit(table, json, lambda table: report.render(table, level))
+
+
+def _gate(refused: list[str]) -> None:
+    """Says on standard error what keeps students back, and ends with 1."""
+    for reason in refused:
+        print(f"gate: {reason}", file=sys.stderr)
+    if refused:
+        raise typer.Exit(1)
+    print("gate: every student passes", file=sys.stderr)

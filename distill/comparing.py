@@ -1,0 +1,57 @@
+"""Comparing: finds the runs that a user names, by recipe or by fingerprint."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distill import pipeline
+from distill.errors import Fault, RecipeError
+from distill.files import read_json
+from distill.recipe import Recipe, load
+from distill.store import Store
+
+Table = dict[str, Any]
+
+
+def tables(named: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, dict[str, Table]]:
+    """The first recipe, and the leaderboard of every run that is named.
+
+    Args:
+        named: recipes, or the beginnings of fingerprints of leaderboards in the first recipe's store; a recipe first.
+        overrides: `key=value`, for every recipe.
+
+    Raises:
+        RecipeError: some have not been run, or mean nothing; all are named.
+    """
+    first = load(Path(named[0]), overrides)
+    found, faults = {}, []
+    for name in named:
+        try:
+            table = pipeline.compare(load(Path(name), overrides)) if Path(name).exists() else _run(name, first.store)
+            found[_free(table["recipe"], table["fingerprint"], found)] = table
+        except RecipeError as error:
+            faults += error.faults
+    if faults:
+        raise RecipeError(*faults)
+    return first, found
+
+
+def runs(store: Path) -> list[Table]:
+    """Every leaderboard of a store, the latest first."""
+    paths = sorted(Store(store).latest.glob("*.json"), key=lambda path: -path.stat().st_mtime)
+    return [read_json(path) for path in paths]
+
+
+def _run(name: str, store: Path) -> Table:
+    every = runs(store)
+    matching = {table["fingerprint"]: table for table in every if table["fingerprint"].startswith(name)}
+    if len(matching) != 1:
+        known = ", ".join(f"{table['fingerprint']} ({table['recipe']})" for table in every[:10])
+        what = "is neither a file nor the fingerprint of a run" if not matching else "begins several fingerprints"
+        raise RecipeError(Fault(name, f"{what} in {store}.", f"There are: {known}." if known else "There are none."))
+    return next(iter(matching.values()))
+
+
+def _free(recipe: str, fingerprint: str, taken: dict[str, Table]) -> str:
+    """The recipe's name; with a piece of the fingerprint where another run has that name."""
+    return recipe if recipe not in taken else f"{recipe} {fingerprint[:6]}"
