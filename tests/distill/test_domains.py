@@ -16,8 +16,11 @@ from distill.data.synthetic import generate
 from distill.domains import clusters, domain_manifest, domains_of, groups
 from distill.errors import RecipeError
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
+from distill.pipeline import plan, run
+from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe import load as load_recipe
+from distill.recording import started
 from distill.scoring import knowledge_of
 from distill.transfer import heard_fingerprint, hears, lesson_of
 from distill.types import Prediction
@@ -290,3 +293,44 @@ class TestClusters:
         for name in set(grouping.values()):
             own = np.array([grouping[one] == name for one in impressions.verticals])[impressions.vertical[rows]]
             assert 64 <= (missing & own).sum() < 64 + 8
+
+
+class TestRun:
+    @pytest.fixture(scope="class")
+    def recipe(self, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+        return recipe_of(tmp_path_factory.mktemp("run"))
+
+    @pytest.fixture(scope="class")
+    def table(self, recipe: Recipe) -> dict:
+        return run(recipe, Progress())
+
+    def test_the_leaderboard_shows_both_hops(self, table: dict) -> None:
+        assert "domains" in table["seconds"]
+        assert table["summary"]["ne_domain"] > 0
+        assert all(row["ne_domain"] > 0 for row in table["students"])
+
+    def test_a_plan_shows_the_stage(self, recipe: Recipe, table: dict) -> None:
+        stages = {stage["stage"]: stage for stage in plan(recipe)["stages"]}
+        assert list(stages) == ["data", "teacher", "domains", "students"]
+        assert (stages["domains"]["cached"], stages["domains"]["domains"]) == (True, 2)
+        assert stages["students"]["missing"] == 0
+
+    def test_students_that_hear_the_teacher_are_found_and_so_are_all_controls(
+        self, recipe: Recipe, table: dict
+    ) -> None:
+        """Another source is four new students; the recipe without domains has eight, four of them controls."""
+        folder = recipe.store
+        for overrides, missing in (["students.distill.logit.source=both"], 4), (["domains="], 4):
+            stages = plan(recipe_of(folder, *overrides))["stages"]
+            assert stages[-1]["missing"] == missing
+
+    def test_what_the_domain_says_is_what_they_learn(self, recipe: Recipe, table: dict, tmp_path: Path) -> None:
+        """Students of other domain models are others, their controls are the same to the bit."""
+        other = run(recipe_of(tmp_path, "domains.distill.logit.weight=0"), Progress())
+        for one, two in zip(table["students"], other["students"], strict=True):
+            assert (one["ne"] == two["ne"]) == (one["arm"] == "control")
+
+    def test_records_say_how_it_came(self, recipe: Recipe) -> None:
+        assert started(recipe, "key", "data").tags["distill.transfer"] == "hierarchical"
+        direct = recipe_of(recipe.store, "students.distill.logit.source=teacher")
+        assert started(direct, "key", "data").tags["distill.transfer"] == "direct"
