@@ -77,16 +77,23 @@ def covered(knowledge: Knowledge) -> np.ndarray:
 
 
 def flipped(rows: np.ndarray) -> pl.DataFrame:
-    return FRAME.with_columns(pl.when(pl.Series(rows)).then(1 - pl.col("label")).otherwise(pl.col("label")))
+    other = pl.when(pl.Series(rows)).then(1 - pl.col("label")).otherwise(pl.col("label"))
+    return FRAME.with_columns(other.alias("label"))
 
 
 TRAINED = (FRAME["split"] == "train").to_numpy()
+LAST = (FRAME["domain"] == FRAME["domain"].max()).to_numpy()
 MOMENT = np.sort(TIME[TRAINED])[900]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Knowledge, Knowledge]:
-    return both(recipe_of(tmp_path_factory.mktemp("whole")))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> tuple[Knowledge, Knowledge]:
+    return both(recipe_of(folder))
 
 
 class TestScores:
@@ -110,13 +117,10 @@ class TestScores:
         assert np.array_equal(scores(one)[~first], scores(other)[~first])
         assert not np.array_equal(scores(one)[first], scores(other)[first])
 
-    def test_the_marks_of_the_teacher_are_learnt_from(self, tmp_path: Path, whole: tuple) -> None:
-        """Another teacher, other scores; unless its weight is zero."""
-        for weight, same in (("0.5", False), ("0", True)):
-            changes = [f"domains.distill.logit.weight={weight}", "teacher.train.learning_rate=0.05"]
-            _, one = both(recipe_of(tmp_path / weight, changes[0]))
-            _, other = both(recipe_of(tmp_path / f"{weight}-other", *changes))
-            assert np.array_equal(scores(one), scores(other)) == same
+    def test_the_marks_of_the_teacher_are_learnt_from(self, folder: Path, whole: tuple) -> None:
+        """Another teacher, other scores."""
+        _, other = both(recipe_of(folder, "teacher.train.learning_rate=0.05"))
+        assert not np.array_equal(scores(whole[1]), scores(other))
 
     def test_the_first_block_of_each_domain_is_not_covered(self, whole: tuple) -> None:
         """An untrained model has nothing to say; all else is covered, later rows too."""
@@ -127,14 +131,13 @@ class TestScores:
             assert 64 <= missing.sum() < 64 + 8
             assert TIME[missing].max() < TIME[own & covered(whole[1])].min()
 
-    @pytest.mark.parametrize("kind", ["in_sample", "time_ahead"])
-    def test_scores_are_no_purer_than_the_marks(self, tmp_path: Path, kind: str) -> None:
-        _, domain = both(recipe_of(tmp_path, f"teacher.score.kind={kind}"))
-        assert domain.manifest.kind == kind
+    def test_scores_are_no_purer_than_the_marks(self, folder: Path, whole: tuple) -> None:
+        _, domain = both(recipe_of(folder, "teacher.score.kind=in_sample"))
+        assert (domain.manifest.kind, whole[1].manifest.kind) == ("in_sample", "time_ahead")
 
 
 class TestResuming:
-    @pytest.mark.parametrize("stop", [150, 700, 990, 1500])
+    @pytest.mark.parametrize("stop", [150, 700, 1500])
     def test_a_killed_stage_goes_on_with_the_same_numbers(self, tmp_path: Path, whole: tuple, stop: int) -> None:
         """Bit for bit, in whichever domain it was cut off, and with an open shard repeated at most."""
         recipe, seen, counted = recipe_of(tmp_path), 0, []
@@ -150,12 +153,10 @@ class TestResuming:
         _, again = both(recipe, counted.append)
         assert np.array_equal(scores(again), scores(whole[1]))
         assert again.facts == whole[1].facts
-        assert sum(counted) <= TRAINED.sum() - stop + 64 + TRAINED.sum() // 6 if stop < 990 else sum(counted) < 1000
+        assert sum(counted) < TRAINED.sum() if stop < 800 else sum(counted) <= (TRAINED & LAST).sum()
 
-    def test_a_second_call_finds_everything(self, whole: tuple, tmp_path: Path) -> None:
-        recipe = recipe_of(tmp_path)
-        both(recipe)
-        both(recipe, lambda rows: pytest.fail("trained"))
+    def test_a_second_call_finds_everything(self, whole: tuple, folder: Path) -> None:
+        both(recipe_of(folder), lambda rows: pytest.fail("trained"))
 
     @pytest.mark.parametrize(
         "change",
@@ -169,31 +170,28 @@ class TestResuming:
             "domains.clusters=2",
         ],
     )
-    def test_what_decides_has_another_name(self, tmp_path: Path, change: str) -> None:
-        names = set()
-        for overrides in ([], [change]):
-            recipe = recipe_of(tmp_path, *overrides)
-            impressions = load(recipe.data, tmp_path / "data")
-            names.add(domain_manifest(recipe, impressions, "time_ahead", "teacher").fingerprint)
-        names.add(domain_manifest(recipe_of(tmp_path), impressions, "time_ahead", "another teacher").fingerprint)
+    def test_what_decides_has_another_name(self, folder: Path, change: str) -> None:
+        names = {name(folder), name(folder, change), name(folder, teacher="another")}
         assert len(names) == 3
 
-    def test_what_does_not_decide_has_not(self, tmp_path: Path) -> None:
-        names = set()
-        for overrides in ([], ["students.train.epochs=3"], ["students.distill.logit.source=both"]):
-            recipe = recipe_of(tmp_path, *overrides)
-            impressions = load(recipe.data, tmp_path / "data")
-            names.add(domain_manifest(recipe, impressions, "time_ahead", "teacher").fingerprint)
-        assert len(names) == 1
+    def test_what_does_not_decide_has_not(self, folder: Path) -> None:
+        changes = "students.train.epochs=3", "students.distill.logit.source=both"
+        assert {name(folder, change) for change in changes} == {name(folder)}
+
+
+def name(folder: Path, *overrides: str, teacher: str = "teacher") -> str:
+    """Of the table of the domain models."""
+    recipe = recipe_of(folder, *overrides)
+    return domain_manifest(recipe, load(recipe.data, folder / "data"), "time_ahead", teacher).fingerprint
 
 
 class TestHearing:
-    def test_students_hear_the_domain_where_there_is_one(self, tmp_path: Path) -> None:
-        assert hears(recipe_of(tmp_path)) == {"domain": 1.0}
-        assert hears(recipe_of(tmp_path, "domains=")) == {"teacher": 1.0}
-        assert hears(recipe_of(tmp_path, "students.distill.logit.source=both")) == {"teacher": 0.5, "domain": 0.5}
+    def test_students_hear_the_domain_where_there_is_one(self, folder: Path) -> None:
+        assert hears(recipe_of(folder)) == {"domain": 1.0}
+        assert hears(recipe_of(folder, "domains=")) == {"teacher": 1.0}
+        assert hears(recipe_of(folder, "students.distill.logit.source=both")) == {"teacher": 0.5, "domain": 0.5}
 
-    def test_a_student_of_the_teacher_alone_is_the_same_with_domains_and_without(self, tmp_path: Path) -> None:
+    def test_a_student_of_the_teacher_alone_is_the_same_with_domains_and_without(self, folder: Path) -> None:
         """So that both recipes share it; one that hears a domain is another, and so is one that hears both."""
         names = {}
         for name, overrides in {
@@ -203,8 +201,8 @@ class TestHearing:
             "both": ["students.distill.logit.source=both"],
             "other domains": ["domains.distill.logit.weight=0.1"],
         }.items():
-            recipe = recipe_of(tmp_path, *overrides)
-            names[name] = heard_fingerprint(recipe, load(recipe.data, tmp_path / "data"), "c0ffee")
+            recipe = recipe_of(folder, *overrides)
+            names[name] = heard_fingerprint(recipe, load(recipe.data, folder / "data"), "c0ffee")
         assert names["direct"] == names["teacher"] == "c0ffee"
         assert len(set(names.values())) == 4
 
