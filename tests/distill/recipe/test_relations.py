@@ -46,15 +46,15 @@ BROKEN = [
     (["teacher.knowledge=k.parquet"], "a teacher from outside needs data.row_id, by which its scores find their rows. Name the column."),
     (["students.distill.logit.weight=1.5"], "on the serving head the weight is the teacher's share of the blend, at most 1, not 1.5. Lower it, or use head: auxiliary."),
     (["students.distill.logit.loss=softmax"], "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned. Use binary_cross_entropy."),
-    (["students.distill.logit.source=domain"], 'students.distill.logit.source: "domain" means the models of domains, and the section "domains" is missing. Add it, or say teacher.'),
-    ([*DOMAINS, "data.domain="], "domains: which verticals belong together is open: there is neither data.domain nor domains.clusters. Name the column, or how many clusters to find."),
+    (["students.distill.logit.source=domain"], 'override "students.distill.logit.source=domain": "domain" means the models of domains, and the section "domains" is missing. Add it, or say teacher.'),
+    ([*DOMAINS, "data.domain="], "which verticals belong together is open: there is neither data.domain nor domains.clusters. Name the column, or how many clusters to find."),
     (
         [*DOMAINS, "data.time=", "teacher.score={kind: cross_fit, by: user}"],
-        "domains: needs data.time: a label could reach its own score over the marks of a teacher that was cross-fitted. Name the column of times, or leave the section out.",
+        "needs data.time: a label could reach its own score over the marks of a teacher that was cross-fitted. Name the column of times, or leave the section out.",
     ),
-    ([*DOMAINS, "domains.train.epochs=2"], "domains.train.epochs: domain models make one pass in time order, not 2. Set 1."),
+    ([*DOMAINS, "domains.train.epochs=2"], "domain models make one pass in time order, not 2. Set 1."),
     ([*DOMAINS, "domains.features=[agee]"], 'domains.features.0: there is no feature "agee". Did you mean "age"?'),
-    ([*DOMAINS, "domains.train.l2=0.1"], "domains.train.l2: pulls at every embedding, and tables: auto may step only those that were read. Say tables: adam beside it."),
+    ([*DOMAINS, "domains.train.l2=0.1"], "pulls at every embedding, and tables: auto may step only those that were read. Say tables: adam beside it."),
 ]  # fmt: skip
 
 
