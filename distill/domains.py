@@ -160,7 +160,9 @@ def _recorded(writer: KnowledgeWriter, recipe: Recipe, impressions: Impressions,
 def _taught(lesson: Lesson, writer: KnowledgeWriter) -> dict[str, Any]:
     """The weights of one domain model whose rows are all scored."""
     path = writer.folder / f"snapshot-{lesson.group}.safetensors"
-    if not path.exists():
+    if path.exists():
+        lesson.tell(len(lesson.learnt_rows))
+    else:
         keep(score(lesson, writer), writer, path.stem)
     return load_file(path)
 
