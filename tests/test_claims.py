@@ -11,7 +11,6 @@ import torch
 
 from distill.cohort import Course
 from distill.data.impressions import TEST, Impressions, load
-from distill.domains import clusters
 from distill.judging import judge
 from distill.knowledge import Knowledge, KnowledgeStore, import_table
 from distill.member import roster
@@ -23,7 +22,6 @@ from distill.recipe import load as load_recipe
 from distill.scoring import Lesson, knowledge_of
 from distill.store import Store
 from distill.training import Student, train_students
-from distill.transfer import lesson_of
 
 pytestmark = pytest.mark.slow
 
@@ -161,24 +159,11 @@ def _posed(one: Student, other: Student, impressions: Impressions, truth: np.nda
     )
 
 
-def test_domain_models_pass_on_what_the_teacher_knows(tmp_path: Path) -> None:
-    """The world of recipes/hierarchy.yaml: its domains have tastes, hours and ageing of their own. On the way through
-    their models, NE of these lies below that of the students' controls, and so does that of the students."""
-    recipe = load_recipe(RECIPES / "hierarchy.yaml", [f"store={tmp_path}", "tracking.uri=null"])
-    found = run(recipe, Progress())["summary"]
-    print({name: found[name] for name in found if "ne_" in name or "to_" in name})
-    assert found["ne_teacher"] < found["ne_domain"] < found["ne_control"]
-    assert found["ne_domain"] < found["ne_student"] < found["ne_control"]
-
-
-def test_planted_domains_are_found(tmp_path: Path) -> None:
-    """The same world without its column: clusters of verticals as the teacher sees them are the planted domains."""
-    from sklearn.metrics import adjusted_rand_score
-
-    recipe, store = load_recipe(RECIPES / "hierarchy.yaml"), Store(tmp_path)
-    impressions = load(recipe.data, store.data)
-    knowledge = knowledge_of(lesson_of(recipe, impressions), store.knowledge)
-    found = clusters(knowledge, impressions, recipe.data.world.domains, recipe.seed)
-    score = adjusted_rand_score([impressions.domains[name] for name in found], list(found.values()))
-    print("adjusted Rand index", score)
-    assert score > 0.8
+def test_domain_models_learn_what_their_verticals_share(tmp_path: Path) -> None:
+    """A smaller world of the kind of recipes/hierarchy.yaml: its domains have tastes, hours and ageing of their own, of
+    which a vertical's own rows show little. From labels alone, in one pass, domain models lie below the controls."""
+    world = "data.world={seed: 0, verticals: 32, domains: 4, users: 1500, items: 400, rows: 64000, size_exponent: 0.5}"
+    here = [f"store={tmp_path}", "tracking.uri=null", world, "domains.distill.logit.weight=0"]
+    found = run(load_recipe(RECIPES / "hierarchy.yaml", here), Progress())["summary"]
+    print({name: found[name] for name in ("ne_teacher", "ne_domain", "ne_control", "ne_student")})
+    assert found["gap_closed_teacher_to_domain_low"] > 0
