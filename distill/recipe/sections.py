@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from distill.data.settings import DataSettings
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
-from distill.recipe.channels import Distill, DomainDistill
+from distill.recipe.moves import Distill, DomainDistill
 from distill.types import FeatureSchema, Settings
 
 
