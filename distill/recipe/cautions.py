@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from distill.data.settings import Sequence as History
 from distill.errors import Fault
 from distill.recipe.relations import columns
-from distill.recipe.sections import Recipe
+from distill.recipe.sections import CrossFit, Recipe, TrainedTeacher
 
 ANSWERS = {
     *("label", "target", "outcome", "answer", "response", "rating", "stars", "score", "review"),
@@ -17,8 +17,8 @@ ANSWERS = {
 
 def warnings(recipe: Recipe) -> list[Fault]:
     """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing;
-    domain models to which nobody listens."""
-    return [*_features(recipe), *_path(recipe), *_domains(recipe)]
+    domain models to which nobody listens; representations of several teachers."""
+    return [*_features(recipe), *_path(recipe), *_domains(recipe), *_representations(recipe)]
 
 
 def _features(recipe: Recipe) -> Iterator[Fault]:
@@ -45,3 +45,10 @@ def _domains(recipe: Recipe) -> Iterator[Fault]:
     if recipe.domains is not None and recipe.transfer == "direct":
         what = "their models are trained and compared, and no student learns from them."
         yield Fault("domains", what, "Leave students.distill.logit.source out, unless this is what you want.")
+
+
+def _representations(recipe: Recipe) -> Iterator[Fault]:
+    teacher, channel = recipe.teacher, recipe.students.distill.representation
+    if channel.weight > 0 and isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, CrossFit):
+        what = "teachers of different folds have no common axes, and students would match them all at once."
+        yield Fault("students.distill.representation", what, "Leave it out, or score by time_ahead.")
