@@ -19,8 +19,8 @@ from distill.knowledge import KnowledgeWriter
 from distill.learner import Learner
 from distill.sampling import Block
 
-BLOCKS = "blocks"
-"""Name under which a snapshot says how many blocks the teacher has learnt from."""
+BLOCKS, GROUP = "blocks", "group"
+"""Names under which a snapshot says how many blocks its ranker has learnt from, and whose rows they are of."""
 
 
 class Pass(NamedTuple):
@@ -116,6 +116,7 @@ class ScoreAhead(Callback):
         writer: commits.
         shard_rows: rows after which a shard is committed.
         done: blocks that went before. The very first block is scored by an untrained teacher and not covered.
+        group: number of the group whose rows they are of.
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class ScoreAhead(Callback):
         writer: KnowledgeWriter,
         shard_rows: int,
         done: int,
+        group: int = 0,
     ) -> None:
-        self.score, self.writer, self.shard_rows, self.done = score, writer, shard_rows, done
+        self.score, self.writer, self.shard_rows, self.done, self.group = score, writer, shard_rows, done, group
         self.opens: dict[int, Block] = {}
         self.closes: set[int] = set()
         self.open_rows = step = 0
@@ -152,7 +154,8 @@ class ScoreAhead(Callback):
             return
         self.done += 1
         if self.open_rows >= self.shard_rows or batch_idx == self.last:
-            self.writer.commit(learner.state() | {BLOCKS: torch.tensor(self.done)})
+            place = {BLOCKS: torch.tensor(self.done), GROUP: torch.tensor(self.group)}
+            self.writer.commit(learner.state() | place)
             self.open_rows = 0
 
 

@@ -24,7 +24,7 @@ from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.learner import Learner, Pace, train
 from distill.losses import LOSSES
-from distill.member import SOURCE, Member
+from distill.member import DOMAIN, SOURCE, Member
 from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
@@ -50,6 +50,8 @@ class Course(NamedTuple):
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
         tables: the teacher's embeddings, where students begin with them.
+        domain: what the models of domains said, where there are any.
+        hears: name of a source -> its weight among those whose marks the students learn from.
     """
 
     students: Students
@@ -60,6 +62,20 @@ class Course(NamedTuple):
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
     tables: TeacherTables | None = None
+    domain: Knowledge | None = None
+    hears: Mapping[str, float] = {SOURCE: 1.0}
+
+    @property
+    def matched(self) -> bool:
+        """Whether students' representations come near the teacher's."""
+        return self.students.distill.representation.weight > 0
+
+    @property
+    def sources(self) -> dict[str, Knowledge]:
+        """What a batch brings along."""
+        needed = {*self.hears, SOURCE} if self.matched else {*self.hears}
+        every = {SOURCE: self.knowledge, DOMAIN: self.domain}
+        return {name: table for name, table in every.items() if table is not None and name in needed}
 
     def seen(self, member: Member) -> View:
         """What a member sees."""
@@ -226,8 +242,8 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
-    view, matched = course.seen(members[0]), course.students.distill.representation.weight > 0
-    feed = Feed(view, steps, seeds, {SOURCE: course.knowledge}, first, course.impressions.heard, matched)
+    view = course.seen(members[0])
+    feed = Feed(view, steps, seeds, course.sources, first, course.impressions.heard, course.matched)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     start = monotonic()
@@ -254,7 +270,7 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
     weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))
-    distillation = Distillation(SOURCE, weight, temperature, students.distill.logit.head)
+    distillation = Distillation(course.hears, weight, temperature, students.distill.logit.head)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
     objective = Objective(distillation, _matching(course, settings))

@@ -7,11 +7,12 @@ import torch
 
 from distill.data.impressions import TEST, TRAIN, Impressions
 from distill.data.slicing import Slicing, seconds_a_unit, slicing
+from distill.domains import domains_of
 from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
-from distill.report import Entry, Outcomes, Results, leaderboard
+from distill.report import Entry, Outcomes, Results, leaderboard, with_hops
 from distill.store import Store
 from distill.training import Student
 
@@ -33,12 +34,18 @@ def judged(
     name = f"{key}-{knowledge.manifest.fingerprint}"
     path = store.tables / f"{name}-{fingerprint(failed)}.json" if failed else store.tables / f"{name}.json"
     if not path.exists():
-        write_json(path, judge(recipe, key, impressions, knowledge, students))
+        domain = domains_of(recipe, impressions, knowledge, store.knowledge) if recipe.domains else None
+        write_json(path, judge(recipe, key, impressions, knowledge, students, domain))
     return read_json(path)
 
 
 def judge(
-    recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, students: Sequence[Student]
+    recipe: Recipe,
+    key: str,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    students: Sequence[Student],
+    domain: Knowledge | None = None,
 ) -> dict:
     """The leaderboard.
 
@@ -48,6 +55,7 @@ def judge(
         impressions: the rows.
         knowledge: of the teacher.
         students: both arms.
+        domain: of the domain models, where there are any.
     """
     verticals = dict.fromkeys(student.member.vertical for student in students)
     slicings = {name: slicing(impressions, name) for name in recipe.evidence.slices}
@@ -58,10 +66,15 @@ def judge(
         seconds={},
         tasks=impressions.tasks,
         outcomes={vertical: _outcomes(impressions, knowledge, vertical, clusters, slicings) for vertical in verticals},
-        entries=[_entry(recipe, impressions, knowledge, student) for student in students],
+        entries=[_entry(recipe, impressions, knowledge, domain, student) for student in students],
         slices={name: one.names for name, one in slicings.items()},
     )
-    return leaderboard(results, recipe.evidence, derived_seed(recipe.seed, "evidence"))
+    seed = derived_seed(recipe.seed, "evidence")
+    table = leaderboard(results, recipe.evidence, seed)
+    if domain is None:
+        return table
+    heard = {one: _outcomes(impressions, domain, one, clusters, slicings) for one in verticals}
+    return with_hops(table, results, heard, recipe.evidence, seed)
 
 
 def clusters_of(impressions: Impressions) -> np.ndarray:
@@ -112,13 +125,15 @@ def _age(impressions: Impressions, knowledge: Knowledge) -> float | None:
     return float(impressions.time[test].min() - knowledge.manifest.cut_off) * unit / DAY
 
 
-def _entry(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, student: Student) -> Entry:
+def _entry(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, domain: Knowledge | None, student: Student
+) -> Entry:
     member = student.member
     distilled = member.arm == "distilled"
     return Entry(
         member=member.name,
         vertical=member.vertical,
-        domain=member.domain,
+        domain=domain.facts["domains"][member.vertical] if domain else member.domain,
         arm=member.arm,
         control=member._replace(arm="control").name if distilled else None,
         seed=member.seed,

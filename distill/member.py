@@ -15,6 +15,8 @@ from distill.sampling import pass_steps
 Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
+DOMAIN = "domain"
+"""Name of what the models of domains say."""
 
 
 FORMAT = 2
@@ -70,7 +72,7 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
         students: their section of the recipe.
         impressions: the rows.
         view: what the students see.
-        knowledge: fingerprint of the teacher's table.
+        knowledge: fingerprint of what the students hear: of the teacher's table, where they learn from it alone.
         seed: the recipe's.
     """
     stack, found = stack_of(students, impressions, view, knowledge), []

@@ -1,13 +1,13 @@
 """Objective: what a member's loss is. The only place that reduces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from distill.losses import binary_cross_entropy, logit_distillation
-from distill.types import Batch, Prediction
+from distill.types import Batch, Prediction, Signal
 
 
 class Losses(NamedTuple):
@@ -18,16 +18,16 @@ class Losses(NamedTuple):
 
 
 class Distillation(NamedTuple):
-    """How members learn from one source of knowledge: vectors, so that a sweep and its controls are one fleet.
+    """How members learn from what others say: vectors, so that a sweep and its controls are one fleet.
 
     Attributes:
-        source: name of the source in `Batch.knowledge`.
+        sources: name of a source in `Batch.knowledge` -> its weight in the mean of log-odds that is learnt from.
         weight: on the serving head the teacher's share of the blend; on the auxiliary head a factor. 0 for a control.
         temperature: divides both log-odds.
         head: which logit the teacher marks.
     """
 
-    source: str
+    sources: Mapping[str, float]
     weight: Float[Tensor, " members"]
     temperature: Float[Tensor, " members"]
     head: Literal["serving", "auxiliary"]
@@ -77,14 +77,27 @@ class Objective:
         label = batch.valid * binary_cross_entropy(served.logit, batch.label)
         if self.distillation is None:
             return label
-        source, weight, temperature, head = self.distillation
+        sources, weight, temperature, head = self.distillation
         weight, temperature = weight.to(label), temperature.to(label)
-        teacher, covered = batch.knowledge[source]
+        teacher, covered = heard(batch.knowledge, sources)
         share = weight[: len(label), None, None] * covered[..., None]
-        marked = logit_distillation(taught.logit, teacher.logit, temperature[: len(label), None, None])
+        marked = logit_distillation(taught.logit, teacher, temperature[: len(label), None, None])
         return label * (1 - share) + marked * share if head == "serving" else label + marked * share
 
     def _matched(self, taught: Prediction, batch: Batch, matching: Matching) -> Float[Tensor, "members rows"]:
         teacher, covered = batch.knowledge[matching.source]
         near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
         return near * covered * matching.weight.to(near)[: len(near), None]
+
+
+def heard(
+    knowledge: Mapping[str, Signal], sources: Mapping[str, float]
+) -> tuple[Float[Tensor, "members rows tasks"], Bool[Tensor, "members rows"]]:
+    """The weighted mean of the log-odds of all sources that scored a row, and which rows any of them scored."""
+    if len(sources) == 1:
+        said, covered = knowledge[next(iter(sources))]
+        return said.logit, covered
+    signals = [knowledge[name] for name in sources]
+    weights = [weight * one.covered[..., None] for weight, one in zip(sources.values(), signals, strict=True)]
+    total = sum(weight * one.prediction.logit for weight, one in zip(weights, signals, strict=True))
+    return total / sum(weights).clamp_min(1e-12), sum(one.covered for one in signals) > 0

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
-from distill.data.impressions import Impressions, load
+from distill.auditing import audited
+from distill.data.impressions import TRAIN, Impressions, load
 from distill.data.slicing import require
+from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -21,11 +23,11 @@ from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
 from distill.report.cost import cost
-from distill.scoring import audited, knowledge_of
+from distill.scoring import knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, lesson_of
+from distill.transfer import course_of, heard_fingerprint, lesson_of
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -38,7 +40,7 @@ Table = dict[str, Any]
 
 
 def run(recipe: Recipe, progress: Progress) -> Table:
-    """Teacher, knowledge, students, leaderboard, MLflow: everything that is not there yet.
+    """Teacher, knowledge, domains, students, leaderboard, MLflow: everything that is not there yet.
 
     Args:
         recipe: what to run.
@@ -61,6 +63,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
                 # Now, so that the writer makes the database while the teacher learns.
                 tracker.record(started(recipe, key, impressions.fingerprint))
             knowledge = teach(recipe, impressions, store, progress)
+            domains(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
@@ -128,11 +131,22 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
     return knowledge
 
 
+def domains(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress) -> None:
+    """The stage `domains`, where the recipe has any."""
+    if recipe.domains is None:
+        return
+    with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
+        domain = domains_of(recipe, impressions, knowledge, store.knowledge, bar.advance)
+    for sentence in audited(domain, "the domain models'"):
+        progress.note(sentence)
+
+
 def _study(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
 ) -> list[Student]:
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+    heard = heard_fingerprint(recipe, impressions, knowledge.manifest.fingerprint)
+    members = roster(recipe.students, impressions, view, heard, recipe.seed)
     if not members:
         raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]

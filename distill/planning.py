@@ -4,7 +4,8 @@ from typing import Any, get_args
 
 from distill.cost import OPTIMIZER_COPIES, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
-from distill.knowledge import KnowledgeStore, import_table
+from distill.domains import domain_manifest
+from distill.knowledge import KnowledgeStore, Manifest, import_table
 from distill.member import Member, roster
 from distill.ranker import resolve
 from distill.recipe import Recipe
@@ -12,7 +13,7 @@ from distill.recipe.sections import Model, OutsideTeacher
 from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
-from distill.transfer import lesson_of
+from distill.transfer import heard_fingerprint, lesson_of
 from distill.types import FeatureSchema
 
 
@@ -28,18 +29,19 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     impressions = load(recipe.data, store.data)
     teacher, knowledge = teacher_stage(recipe, impressions, store.knowledge)
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
+    members = roster(recipe.students, impressions, view, heard_fingerprint(recipe, impressions, knowledge), recipe.seed)
     new = wanting(members, store.cohorts, recipe.trainer.device)
     weights = {vertical: weight_bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
     cohorts = [cohort_facts(cohort.members, weights) for cohort in new]
     missing = sum(len(cohort.members) for cohort in new)
+    domains = _domains(recipe, impressions, teacher["kind"], knowledge, store.knowledge)
     return {
-        "stages": [data_stage(impressions), teacher, _students(recipe, members, missing)],
+        "stages": [data_stage(impressions), teacher, *domains, _students(recipe, members, missing)],
         "sizes": _sizes(recipe, impressions),
         "cohorts": cohorts,
         "members": len(members),
         "cached": len(members) - missing,
-        "bytes": teacher["bytes"] + sum(cohort["bytes"] for cohort in cohorts),
+        "bytes": sum(stage["bytes"] for stage in (teacher, *domains)) + sum(cohort["bytes"] for cohort in cohorts),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
         "changes": impressions.changes,
@@ -68,9 +70,29 @@ def teacher_stage(recipe: Recipe, impressions: Impressions, store: KnowledgeStor
         "class": manifest.teacher,
         "kind": manifest.kind,
         "steps": -(-len(lesson.learnt_rows) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
-        "bytes": manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1),
+        "bytes": _table_bytes(manifest),
     }
     return stage, manifest.fingerprint
+
+
+def _domains(
+    recipe: Recipe, impressions: Impressions, kind: str, knowledge: str, store: KnowledgeStore
+) -> list[dict[str, Any]]:
+    """The stage of the domain models, where there is one."""
+    domains = recipe.domains
+    if domains is None:
+        return []
+    manifest = domain_manifest(recipe, impressions, kind, knowledge)
+    stage = {
+        "stage": "domains",
+        "cached": store.find(manifest.fingerprint) is not None,
+        "class": manifest.teacher,
+        "kind": manifest.kind,
+        "domains": domains.clusters or len(set(impressions.domains.values())),
+        "steps": -(-len(impressions.select(TRAIN)) // domains.train.batch),
+        "bytes": _table_bytes(manifest),
+    }
+    return [stage]
 
 
 def _sizes(recipe: Recipe, impressions: Impressions) -> list[dict[str, Any]]:
@@ -109,6 +131,10 @@ def cohort_facts(members: list[Member], weights: dict[str, int]) -> dict[str, An
         "bytes": sum(own),
         "memory": OPTIMIZER_COPIES * max(own) * len(members),
     }
+
+
+def _table_bytes(manifest: Manifest) -> int:
+    return manifest.rows * (2 * len(manifest.tasks) + 2 * manifest.width + 1)
 
 
 def weight_bytes(recipe: Recipe, schema: Any) -> int:

@@ -22,6 +22,7 @@ SHOWN = (
     "calibration_se",
     "ne_control",
     "ne_teacher",
+    "ne_domain",
     "ne_gain",
     "ne_gain_low",
     "ne_gain_high",
@@ -59,7 +60,7 @@ def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield child(key, student, rows[student.member.name], shares(recipe.data.negatives)["students"])
+        yield child(recipe, key, student, rows[student.member.name])
 
 
 def started(recipe: Recipe, key: str, data: str) -> RunRecord:
@@ -69,7 +70,7 @@ def started(recipe: Recipe, key: str, data: str) -> RunRecord:
         key=key,
         parent=None,
         name=recipe.name,
-        tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": "direct"},
+        tags={"distill.role": "recipe", "distill.fingerprint": key, "distill.transfer": recipe.transfer},
         params={"seed": recipe.seed, "teacher": _teacher(recipe), "students": recipe.students.model.path},
         artifacts={"recipe.yaml": show(recipe), "environment.txt": lines},
         datasets={recipe.name: data} if data else {},
@@ -106,28 +107,28 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], negatives: float) -> RunRecord:
+def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
     """One run a student; with several tasks their names stand before those of the metrics.
 
-    Whoever serves its weights adds log `negatives` to its log-odds, as is done with everything that is shown.
+    Whoever serves its weights adds the logarithm of `negatives` to its log-odds, as is done with all that is shown.
 
     Args:
+        recipe: what it was trained by.
         parent: key of the recipe's or the sweep's record.
         student: which one.
         rows: those of the leaderboard that are about it, one a task.
-        negatives: share of the rows without a click that it learned from.
     """
-    member, first = student.member, rows[0]
+    member, first, negatives = student.member, rows[0], shares(recipe.data.negatives)["students"]
     several = len(rows) > 1
-    metrics = {f"{row['task']}/{name}" if several else name: row[name] for row in rows for name in SHOWN}
+    metrics = {f"{row['task']}/{name}" if several else name: row.get(name) for row in rows for name in SHOWN}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,
-        "distill.domain": member.domain or "",
+        "distill.domain": first["domain"] or "",
         "distill.arm": member.arm,
         "distill.seed": str(member.seed),
         "distill.architecture": first["architecture"],
-        "distill.transfer": "direct",
+        "distill.transfer": recipe.transfer,
         "distill.fingerprint": member.fingerprint,
         "distill.teacher": first["teacher"] or "",
         "distill.knowledge_kind": first["knowledge_kind"] or "",

@@ -1,7 +1,8 @@
 """Scoring: trains the teacher and lets it label the log, without its having seen the labels it speaks of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,27 +10,37 @@ import torch
 from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
-from distill.callbacks import BLOCKS, Advance, Passes, ScoreAhead
+from distill.auditing import audit
+from distill.callbacks import BLOCKS, GROUP, Advance, Passes, ScoreAhead
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import Feed, Predict, predictions
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
 from distill.learner import Learner, Pace, train
-from distill.metrics import normalized_entropy
-from distill.objective import Objective
+from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
 from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
 from distill.sampling import Shuffled, in_time
 from distill.types import Prediction
 
+Weights = dict[str, torch.Tensor]
+
 SHARDS = 12
 """Shards of a time-ahead pass; a killed one repeats at most this share of its work."""
 
-LEAK = 0.9
-"""NE on labelled rows, relative to later ones, below which the audit warns: time-ahead scores of real news have 0.98,
-in-sample ones 0.81."""
+
+class Above(NamedTuple):
+    """What a teacher learns from beside labels: the marks of one above it.
+
+    Attributes:
+        knowledge: its tables, by name of the source.
+        distillation: how they are learnt from.
+    """
+
+    knowledge: Mapping[str, Knowledge]
+    distillation: Distillation
 
 
 class Lesson(NamedTuple):
@@ -42,6 +53,9 @@ class Lesson(NamedTuple):
         seed: the recipe's seed.
         tell: called with the rows of each step.
         trainer: on what.
+        own: whether each row of the data is its own; all are where None.
+        group: number of that group of rows, where one table of knowledge has several.
+        above: what else it learns from; labels alone where None.
     """
 
     teacher: TrainedTeacher
@@ -50,21 +64,27 @@ class Lesson(NamedTuple):
     seed: int
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
+    own: np.ndarray | None = None
+    group: int = 0
+    above: Above | None = None
 
     @property
     def train_rows(self) -> np.ndarray:
         """Rows that it labels for its students: all training rows."""
-        return self.impressions.select(TRAIN)
+        return self._own(self.impressions.select(TRAIN))
 
     @property
     def learnt_rows(self) -> np.ndarray:
         """Those of them that it learns from."""
-        return self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher"))
+        return self._own(self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher")))
 
     @property
     def later_rows(self) -> np.ndarray:
         """Rows it may only score."""
-        return np.concatenate([self.impressions.select(VALID), self.impressions.select(TEST)])
+        return self._own(np.concatenate([self.impressions.select(VALID), self.impressions.select(TEST)]))
+
+    def _own(self, rows: np.ndarray) -> np.ndarray:
+        return rows if self.own is None else rows[self.own[rows]]
 
 
 def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:
@@ -99,16 +119,39 @@ def manifest_of(lesson: Lesson) -> Manifest:
 
 
 def _score(lesson: Lesson, writer: KnowledgeWriter) -> Knowledge:
+    weights = score(lesson, writer)
+    keep(weights, writer, "snapshot")
+    return finish(writer, lesson.impressions, weights)
+
+
+def score(lesson: Lesson, writer: KnowledgeWriter) -> Weights:
+    """Trains, and scores all rows of the lesson on the way; they are committed.
+
+    Returns:
+        The weights of the ranker that scored the later rows; of several, each with its number before its names.
+    """
     score_train = {"time_ahead": _time_ahead, "cross_fit": _cross_fit, "in_sample": _in_sample}
     rankers = score_train[lesson.teacher.score.kind](lesson, writer)
     _put(writer, lesson, partial(_ensemble, rankers), lesson.later_rows)
     writer.commit()
-    weights = _weights(rankers)
+    return _weights(rankers)
+
+
+def keep(weights: Weights, writer: KnowledgeWriter, name: str) -> None:
+    """Saves a snapshot beside the table; it is there as a whole or not at all."""
     if writer.rank == 0:
-        save_file(weights, writer.folder / "snapshot.safetensors")
+        draft = writer.folder / f"{name}.draft"
+        save_file(weights, draft)
+        draft.rename(writer.folder / f"{name}.safetensors")
     writer.meet()
+
+
+def finish(
+    writer: KnowledgeWriter, impressions: Impressions, weights: Weights, facts: Mapping[str, Any] = MappingProxyType({})
+) -> Knowledge:
+    """Declares a table complete, with an audit of its scores and a name for the weights that they come from."""
     snapshot = fingerprint({name: tensor.double().sum().item() for name, tensor in weights.items()})
-    return writer.finish({"snapshot": snapshot, "audit": audit(writer.read(), lesson.impressions)})
+    return writer.finish({"snapshot": snapshot, "audit": audit(writer.read(), impressions), **facts})
 
 
 def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
@@ -117,6 +160,8 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     seed = derived_seed(lesson.seed, "teacher", 0)
     blocks = in_time(rows, lesson.impressions.time, train_settings.batch, seed, lesson.learnt_rows)
     state = writer.state() or {}
+    if int(state.get(GROUP, 0)) != lesson.group:
+        state = {}  # It is of the group before; this one has not committed anything yet.
     done = int(state.get(BLOCKS, 0))
     learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
     first = sum(len(block.batches) for block in blocks[:done])
@@ -126,8 +171,9 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
     if steps:
         put = partial(_put, writer, lesson)
-        ahead = ScoreAhead(left, put, writer, len(rows) // SHARDS, done)
-        _train(lesson, learner, Feed(lesson.view, steps, [seed], first=first), ahead)
+        shard_rows = len(lesson.impressions.select(TRAIN)) // SHARDS
+        ahead = ScoreAhead(left, put, writer, shard_rows, done, lesson.group)
+        _train(lesson, learner, _feed(lesson, steps, [seed], first), ahead)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -165,12 +211,18 @@ def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
     kept: dict[int, Ranker] = {}
     keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
     passes = Passes(steps.pass_steps, keep)
-    _train(lesson, learner, Feed(lesson.view, steps, seeds), passes)
+    _train(lesson, learner, _feed(lesson, steps, seeds), passes)
     return [kept[place] for place in range(len(rows))]
 
 
 def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
     train(learner, feed, [beside, Advance(lesson.tell)], lesson.trainer.device, lesson.teacher.train.precision)
+
+
+def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], first: int = 0) -> Feed:
+    """The batches. Marks of one above speak of all rows; its pupil may learn from a share of those without a click."""
+    above = lesson.above.knowledge if lesson.above else None
+    return Feed(lesson.view, steps, seeds, above, first, -lesson.impressions.correction("teacher"))
 
 
 def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
@@ -183,7 +235,7 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
         tables=settings.rule(schema, settings.batch),
     )
     fleet = lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
-    return Learner(fleet, Objective(), pace, compiled=lesson.trainer.compile)
+    return Learner(fleet, Objective(lesson.above and lesson.above.distillation), pace, compiled=lesson.trainer.compile)
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
@@ -205,44 +257,5 @@ def _folds(key: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return (generator.permutation(len(values)) % folds)[place]
 
 
-def _weights(rankers: Sequence[Ranker]) -> dict[str, torch.Tensor]:
+def _weights(rankers: Sequence[Ranker]) -> Weights:
     return {f"{place}/{name}": tensor for place, one in enumerate(rankers) for name, tensor in one.state_dict().items()}
-
-
-def audit(knowledge: Knowledge, impressions: Impressions) -> dict[str, dict[str, float | None]]:
-    """For each task, NE of the teacher on the rows it labelled and on later ones.
-
-    Far better on the first than on the others means that its labels leaked into its scores.
-    """
-    splits = {"train": TRAIN, "valid": VALID, "test": TEST}
-    return {
-        task: {name: _judge(knowledge, impressions, impressions.select(split), place) for name, split in splits.items()}
-        for place, task in enumerate(impressions.tasks)
-    }
-
-
-def audited(knowledge: Knowledge) -> list[str]:
-    """The audit in sentences, one a task, with a warning where the teacher knows its labels suspiciously well."""
-    sentences = []
-    for task, entropy in knowledge.facts["audit"].items():
-        shown = {name: "undefined" if value is None else f"{value:.4f}" for name, value in entropy.items()}
-        sentences.append(
-            f"audit of {task}: the teacher's NE is {shown['train']} on the rows it labelled"
-            f" ({knowledge.manifest.kind}), "
-            f"{shown['valid']} on validation rows, {shown['test']} on test rows."
-        )
-        later = [entropy[name] for name in ("valid", "test") if entropy[name] is not None]
-        if later and entropy["train"] is not None and entropy["train"] < LEAK * min(later):
-            sentences.append("warning: it does far better on the rows it labelled, so its scores leak their labels.")
-    return sentences
-
-
-def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
-    prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
-    there = covered.numpy() & impressions.valid[rows, task]
-    entropy = float(
-        normalized_entropy(
-            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.worth(rows)[there]
-        )
-    )
-    return None if np.isnan(entropy) else entropy

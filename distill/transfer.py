@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 from distill.cohort import Course
 from distill.data.impressions import Impressions
+from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch
+from distill.fingerprint import fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
+from distill.member import DOMAIN, SOURCE
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
 from distill.representing import tables_of, vectors_of
@@ -29,6 +32,25 @@ def lesson_of(recipe: Recipe, impressions: Impressions, tell: Callable[[int], No
     return Lesson(teacher, impressions, view, recipe.seed, tell, recipe.trainer)
 
 
+def hears(recipe: Recipe) -> dict[str, float]:
+    """Name of a source of marks -> its weight in the mean of log-odds that students learn from."""
+    names = {"teacher": (SOURCE,), "domain": (DOMAIN,), "both": (SOURCE, DOMAIN)}[recipe.source]
+    return dict.fromkeys(names, 1 / len(names))
+
+
+def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) -> str:
+    """The fingerprint of all that students hear: of the teacher's table, where they learn from it alone.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        teacher: fingerprint of its table.
+    """
+    if recipe.source == "teacher":
+        return teacher
+    return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
+
+
 def course_of(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
 ) -> Course:
@@ -38,7 +60,7 @@ def course_of(
         recipe: theirs.
         impressions: the rows.
         knowledge: the teacher's marks.
-        store: where vectors of the teacher are found or made.
+        store: where the marks of domain models and vectors of the teacher are found or made.
         tell: called with the rows of each step.
 
     Raises:
@@ -47,7 +69,9 @@ def course_of(
     """
     students = recipe.students
     distill, view = students.distill, impressions.view(students.features, "vertical")
-    course = Course(students, impressions, view, knowledge, tell, recipe.trainer)
+    course = Course(students, impressions, view, knowledge, tell, recipe.trainer, hears=hears(recipe))
+    if DOMAIN in course.hears:
+        course = course._replace(domain=domains_of(recipe, impressions, knowledge, store.knowledge))
     if distill.representation.weight > 0 and not knowledge.manifest.width:
         what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."

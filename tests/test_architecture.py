@@ -27,7 +27,7 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
-        *("representing", "transfer", "probing", "serving"),
+        *("auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),

@@ -92,7 +92,7 @@ def train_together(job: Job, knowledge: object = None) -> Learner:
     settings = Train(learning_rate=LEARNING_RATE, batch=job.batch)
     rule = settings.rule(view.schema(verticals[0]), job.batch)
     pace = Pace(Rates.of([settings.rates] * members), steps.steps, tuple(seeds), "constant", rule)
-    half = Distillation("teacher", torch.full((members,), 0.5), torch.ones(members), "serving")
+    half = Distillation({"teacher": 1.0}, torch.full((members,), 0.5), torch.ones(members), "serving")
     fleet = lambda: Fleet(seeded(lambda place: job.model.build(view.schema(verticals[place])), seeds))  # noqa: E731
     learner = Learner(fleet, Objective(half if knowledge else None), pace)
     train(learner, Feed(view, steps, seeds, {"teacher": knowledge} if knowledge else {}), [])

@@ -18,6 +18,7 @@ from distill.recipe.sections import OutsideTeacher
 from distill.scoring import Lesson, manifest_of
 from distill.serving.manifest import Lineage
 from distill.store import Store
+from distill.transfer import heard_fingerprint
 
 
 class Wanted(NamedTuple):
@@ -77,10 +78,23 @@ def found(recipe: Recipe, wanted: Wanted) -> Run:
     impressions = load(recipe.data, store.data)
     knowledge = _knowledge(recipe, impressions, store)
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, knowledge.fingerprint, recipe.seed)
+    _whole(recipe)
+    heard = heard_fingerprint(recipe, impressions, knowledge.fingerprint)
+    members = roster(recipe.students, impressions, view, heard, recipe.seed)
     chosen = _chosen(members, wanted)
     lineages = [_lineage(recipe, key, impressions, knowledge, member) for member in chosen]
     return Run(recipe, impressions, view, _with_weights(chosen, lineages, store, wanted))
+
+
+def _whole(recipe: Recipe) -> None:
+    """Refuses recipes whose students need more than their own weights and columns."""
+    distill, path = recipe.students.distill, "students.distill"
+    if distill.input is not None:
+        what = "the students read a vector of the teacher, which an export does not carry."
+        raise RecipeError(Fault(f"{path}.input", what, "Export the controls of a recipe without it, or serve both."))
+    if distill.fallback is not None:
+        what = "some students fall back on their controls, and an export does not say which."
+        raise RecipeError(Fault(f"{path}.fallback", what, "Export a recipe without it."))
 
 
 def _knowledge(recipe: Recipe, impressions: Impressions, store: Store) -> Knowledge:

@@ -17,8 +17,8 @@ ANSWERS = {
 
 def warnings(recipe: Recipe) -> list[Fault]:
     """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing;
-    representations of several teachers."""
-    return [*_features(recipe), *_path(recipe), *_representations(recipe)]
+    domain models to which nobody listens; representations of several teachers."""
+    return [*_features(recipe), *_path(recipe), *_domains(recipe), *_representations(recipe)]
 
 
 def _features(recipe: Recipe) -> Iterator[Fault]:
@@ -39,6 +39,12 @@ def _path(recipe: Recipe) -> Iterator[Fault]:
     path = recipe.data.path
     if path is not None and not glob.glob(str(path), recursive=True):
         yield Fault("data.path", f"there is nothing at {path}.")
+
+
+def _domains(recipe: Recipe) -> Iterator[Fault]:
+    if recipe.domains is not None and recipe.transfer == "direct":
+        what = "their models are trained and compared, and no student learns from them."
+        yield Fault("domains", what, "Leave students.distill.logit.source out, unless this is what you want.")
 
 
 def _representations(recipe: Recipe) -> Iterator[Fault]:

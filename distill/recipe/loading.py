@@ -51,6 +51,8 @@ def complete(recipe: Recipe) -> dict[str, Any]:
     whole["students"]["model"] = _settings(recipe.students.model)
     if not isinstance(recipe.teacher, OutsideTeacher):
         whole["teacher"]["model"] = _settings(recipe.teacher.model)
+    if recipe.domains is not None:
+        whole["domains"]["model"] = _settings(recipe.domains.model)
     return whole
 
 
@@ -63,6 +65,7 @@ def _resolved(recipe: Recipe, tree: Node) -> dict[str, Any]:
     whole = complete(recipe)
     if not isinstance(recipe.teacher, OutsideTeacher) and "score" not in recipe.teacher.model_fields_set:
         whole["teacher"]["score"] = default_score(recipe).model_dump()
+    whole["students"]["distill"]["logit"]["source"] = recipe.source
     for section, key in PATHS:
         node = tree.at((section, key))
         if node and node.value is not None:

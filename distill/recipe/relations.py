@@ -32,6 +32,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _columns_that_tell(recipe.data)
     yield from _teacher(recipe)
     yield from _named_features(recipe, ("students", "features"), recipe.students.features)
+    yield from _domains(recipe)
     yield from channel_findings(recipe)
     yield from _l2(recipe)
 
@@ -185,6 +186,28 @@ def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
         yield Finding(path, what, "Set 1, or score by cross_fit.", (path, TIME, SCORE))
 
 
+def _domains(recipe: Recipe) -> Iterator[Finding]:
+    domains, place, source = recipe.domains, ("domains",), ("students", "distill", "logit", "source")
+    if domains is None:
+        if recipe.source != "teacher":
+            what = f'"{recipe.source}" means the models of domains, and the section "domains" is missing.'
+            yield Finding(source, what, "Add it, or say teacher.", (place, source))
+        return
+    if recipe.data.domain is None and domains.clusters is None:
+        what = "which verticals belong together is open: there is neither data.domain nor domains.clusters."
+        reads = (("data", "domain"), (*place, "clusters"))
+        yield Finding(place, what, "Name the column, or how many clusters to find.", reads)
+    if recipe.data.time is None:
+        what = "needs data.time: a label could reach its own score over the marks of a teacher that was cross-fitted."
+        yield Finding(place, what, "Name the column of times, or leave the section out.", (TIME,))
+    if domains.train.epochs != 1:
+        path = (*place, "train", "epochs")
+        yield Finding(
+            path, f"domain models make one pass in time order, not {domains.train.epochs}.", "Set 1.", (path,)
+        )
+    yield from _named_features(recipe, (*place, "features"), domains.features)
+
+
 def _named_features(recipe: Recipe, path: KeyPath, names: Sequence[str] | None) -> Iterator[Finding]:
     valid = list(recipe.data.features)
     if names is not None and not names:
@@ -199,7 +222,7 @@ def _named_features(recipe: Recipe, path: KeyPath, names: Sequence[str] | None) 
 
 
 def _l2(recipe: Recipe) -> Iterator[Finding]:
-    sections = {"students": recipe.students, "teacher": recipe.teacher}
+    sections = {"students": recipe.students, "domains": recipe.domains, "teacher": recipe.teacher}
     for name, section in sections.items():
         train = getattr(section, "train", None)
         if train is not None and train.l2 > 0 and train.tables != "adam":

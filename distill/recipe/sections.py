@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from distill.data.settings import DataSettings
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
-from distill.recipe.distillation import Distill
+from distill.recipe.moves import Distill, DomainDistill
 from distill.types import FeatureSchema, Settings
 
 MODEL_RATES = ("dropout",)
@@ -153,6 +153,23 @@ Teacher = Annotated[
 ]
 
 
+class Domains(Settings):
+    """Domain foundation models: one a domain, between the teacher and the students, each learning from the rows of its
+    domain in time order and scoring each row before it learns from it."""
+
+    model: Model
+    """What they are."""
+    features: tuple[str, ...] | None = None
+    """What they see; every feature where none is named."""
+    train: TeacherTrain = TeacherTrain()
+    """How they learn: in one pass."""
+    distill: DomainDistill = DomainDistill()
+    """What they learn from the teacher."""
+    clusters: int | None = Field(default=None, ge=2)
+    """How many domains to find, by what the teacher makes of the verticals; where none is given, they are those of
+    data.domain."""
+
+
 class Stopping(Settings):
     """When a student has learned enough, by normalized entropy on validation rows; the same rule for both arms."""
 
@@ -240,6 +257,8 @@ class Recipe(Settings):
     """The impressions."""
     teacher: Teacher
     """The large ranker, trained here or elsewhere."""
+    domains: Domains | None = None
+    """Foundation models of domains, through which it teaches the students; null for direct transfer."""
     students: Students
     """The small ones."""
     evidence: Evidence = Evidence()
@@ -254,3 +273,13 @@ class Recipe(Settings):
     """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")
     """Folder of everything the tool writes; relative to the current folder."""
+
+    @property
+    def source(self) -> Literal["teacher", "domain", "both"]:
+        """Whose marks the students learn from."""
+        return self.students.distill.logit.source or ("domain" if self.domains else "teacher")
+
+    @property
+    def transfer(self) -> Literal["direct", "hierarchical"]:
+        """How it comes to the students what the teacher knows."""
+        return "direct" if self.source == "teacher" else "hierarchical"

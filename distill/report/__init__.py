@@ -2,6 +2,7 @@
 
 from distill.report.comparison import comparison
 from distill.report.gates import passed, refusals
+from distill.report.hops import with_hops
 from distill.report.leaderboard import leaderboard
 from distill.report.lines import Choice
 from distill.report.note import markdown
@@ -25,4 +26,5 @@ __all__ = [
     "refusals",
     "render",
     "side_by_side",
+    "with_hops",
 ]

@@ -33,6 +33,7 @@ def sentences(table: Row, level: float) -> list[str]:
         *_views(summary),
         *_method(table.get("method", {})),
         *_gap(summary, level),
+        *_hops(summary),
         *(KINDS[kind] for kind in kinds),
         *_limits(found, summary),
     ]
@@ -141,3 +142,15 @@ def _limits(found: list[Line], summary: Row) -> list[str]:
     if len({line.row["seed"] for line in found}) == 1:
         said.append("Verdicts are about these students; one seed does not say how another would turn out.")
     return said
+
+
+def _hops(summary: Row) -> list[str]:
+    """How far it came on each way, where it went through domains."""
+    if summary.get("ne_domain") is None:
+        return []
+    names = {
+        "gap_closed_teacher_to_domain": "they hold {} of the teacher's lead over the controls",
+        "gap_closed_domain_to_student": "the students gained {} of theirs",
+    }
+    known = [text.format(percent(summary[name])) for name, text in names.items() if summary[name] is not None]
+    return [f"Domain models have {summary['ne_domain']:.4f}: {'; '.join(known) or 'no lead that could be shared out'}."]

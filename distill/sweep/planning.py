@@ -13,6 +13,7 @@ from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point, Sweep
 from distill.training import wanting
+from distill.transfer import heard_fingerprint
 from distill.workers import Job, rows_seen, workers_for
 
 
@@ -116,7 +117,8 @@ class _Survey:
     def _members(self, recipe: Recipe) -> list[Member]:
         impressions, knowledge = self._above(recipe)
         view = impressions.view(recipe.students.features, "vertical")
-        members = roster(recipe.students, impressions, view, knowledge, recipe.seed)
+        heard = heard_fingerprint(recipe, impressions, knowledge)
+        members = roster(recipe.students, impressions, view, heard, recipe.seed)
         for stack in {member.stack for member in members} - self.courses.keys():
             self.courses[stack] = Course(recipe.students, impressions, view, None, lambda _: None, recipe.trainer)
             self.jobs[stack] = Job(recipe, knowledge)

@@ -15,7 +15,7 @@ from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point, Sweep
 from distill.training import Courses, Student, fallen_back, pooled_students, wanting
-from distill.transfer import course_of
+from distill.transfer import course_of, heard_fingerprint
 from distill.workers import Job, Jobs, rows_seen
 
 Engine = Callable[[Jobs, list[Cohort], Courses], None]
@@ -124,7 +124,8 @@ class Pool:
     def _roster(self, recipe: Recipe, taught: Taught, tell: Callable[[int], None]) -> list[Member]:
         students, impressions, knowledge = recipe.students, taught.impressions, taught.knowledge
         view = impressions.view(students.features, "vertical")
-        members = roster(students, impressions, view, knowledge.manifest.fingerprint, recipe.seed)
+        heard = heard_fingerprint(recipe, impressions, knowledge.manifest.fingerprint)
+        members = roster(students, impressions, view, heard, recipe.seed)
         if members and members[0].stack not in self.courses:
             self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, tell)
             self.jobs[members[0].stack] = Job(recipe, knowledge.manifest.fingerprint)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from distill.data.negatives import shares
 from distill.recording import child, started
 from distill.sweep.points import Sweep
 from distill.sweep.table import Table
@@ -67,7 +66,7 @@ def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
 def _child(sweep: Sweep, key: str, student: Student, rows: list[Mapping[str, Any]], points: list[str]) -> RunRecord:
     """With what its points have in common of all that the sweep changes."""
     own = [point for point in sweep.points if point.name in points]
-    record = child(key, student, rows, shares(own[0].recipe.data.negatives)["students"])
+    record = child(own[0].recipe, key, student, rows)
     changes = [point.changes for point in own]
     same = {name: value for name, value in changes[0].items() if all(one.get(name) == value for one in changes)}
     params = {

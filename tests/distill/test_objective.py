@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distill.heads import AuxiliaryHead, Beside, Projector
 from distill.layers import Linear
 from distill.losses import LOSSES, hint_mse
-from distill.objective import Distillation, Matching, Objective
+from distill.objective import Distillation, Matching, Objective, heard
 from distill.types import Batch, Features, Prediction, Signal
 
 NOTHING = Features(torch.zeros(0), torch.zeros(0), torch.zeros(0), {}, {})
@@ -33,7 +35,7 @@ def prediction(p: float, members: int, rows: int) -> Prediction:
 
 def test_a_blend_by_hand() -> None:
     """Half label, half teacher where it is covered; the label alone where it is not, and for the control."""
-    objective = Objective(Distillation("teacher", torch.tensor([0.5, 0.0]), torch.ones(2), "serving"))
+    objective = Objective(Distillation({"teacher": 1.0}, torch.tensor([0.5, 0.0]), torch.ones(2), "serving"))
     covered = torch.tensor([[True, False], [True, True]])
     said = prediction(0.6, 2, 2)
     losses = objective(said, said, batch(covered, torch.ones(2, 2)))
@@ -45,7 +47,7 @@ def test_a_blend_by_hand() -> None:
 
 def test_the_auxiliary_head_alone_feels_the_teacher() -> None:
     """The serving logit's gradient is that of its labels."""
-    objective = Objective(Distillation("teacher", torch.tensor([3.0]), torch.ones(1), "auxiliary"))
+    objective = Objective(Distillation({"teacher": 1.0}, torch.tensor([3.0]), torch.ones(1), "auxiliary"))
     served, taught = torch.zeros(1, 2, 1).double().requires_grad_(), torch.zeros(1, 2, 1).double().requires_grad_()
     rows = batch(torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 2))
     objective(Prediction(served, served[..., :0]), Prediction(taught, taught[..., :0]), rows).total.backward()
@@ -60,6 +62,38 @@ def test_fills_and_missing_labels_weigh_nothing() -> None:
     assert Objective()(said, said, rows).total.item() == pytest.approx(-math.log(0.4))
     unlabelled = rows._replace(valid=torch.zeros(1, 2, 1, dtype=torch.bool))
     assert Objective()(said, said, unlabelled).total.item() == 0.0
+
+
+@given(st.lists(st.floats(0.01, 5), min_size=1, max_size=3), st.data())
+def test_several_sources_are_heard_as_their_mean(weights: list[float], data: st.DataObject) -> None:
+    """Of those that scored the row; against a loop over rows. A row that none scored is not covered."""
+    rows = 4
+    said = [data.draw(st.lists(st.floats(-9, 9), min_size=rows, max_size=rows)) for _ in weights]
+    there = [data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows)) for _ in weights]
+    signals = {
+        str(place): Signal(
+            Prediction(torch.tensor([z]).double()[..., None], torch.zeros(1, rows, 0)), torch.tensor([c])
+        )
+        for place, (z, c) in enumerate(zip(said, there, strict=True))
+    }
+    logit, covered = heard(signals, dict(zip(signals, weights, strict=True)))
+    for row in range(rows):
+        own = [(w, z[row]) for w, z, c in zip(weights, said, there, strict=True) if c[row]]
+        assert covered[0, row].item() == bool(own)
+        if own:
+            expected = sum(w * z for w, z in own) / sum(w for w, _ in own)
+            assert logit[0, row, 0].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_row_that_one_of_two_scored_is_taught_by_it_alone() -> None:
+    """And costs what it would cost with that source only; one that none scored costs its label."""
+    some = batch(torch.tensor([[True, False]]), torch.ones(1, 2))
+    silent = Signal(some.knowledge["teacher"].prediction, torch.tensor([[False, False]]))
+    two = some._replace(knowledge=some.knowledge | {"domain": silent})
+    said, half = prediction(0.6, 1, 2), (torch.tensor([0.5]), torch.ones(1), "serving")
+    alone = Objective(Distillation({"teacher": 1.0}, *half))(said, said, some)
+    both = Objective(Distillation({"teacher": 0.5, "domain": 0.5}, *half))(said, said, two)
+    assert both.total.item() == pytest.approx(alone.total.item())
 
 
 MATCHED = [name for name, loss in LOSSES.items() if loss.channel == "representation"]
@@ -109,7 +143,7 @@ def test_the_serving_head_has_the_gradient_of_its_labels_alone(name: str) -> Non
     rows, inputs = told(6), torch.randn(6, 3).double()
     body, head = Linear(3, 5).double(), Linear(5, 1).double()
     projector = Projector(5, 4).double() if LOSSES[name].projected else None
-    marks = Distillation("teacher", torch.tensor([3.0]), torch.ones(1), "auxiliary")
+    marks = Distillation({"teacher": 1.0}, torch.tensor([3.0]), torch.ones(1), "auxiliary")
     near = Matching("teacher", torch.tensor([0.7]), LOSSES[name].function)
 
     def gradients(beside: Beside, *channels: object) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,8 @@ from distill.recipe import Recipe, warnings
 Loads = Callable[..., Recipe]
 Faults = Callable[..., list[str]]
 
+DOMAINS = ["data.domain=domain", "domains={model: {class: toys.Line}}"]
+
 BROKEN = [
     (["data.path="], 'recipe.yaml:2:1: data: the impressions are missing: neither "path" nor "world" is given. Name a file: data.path=FILE.'),
     (["data.world.seed=3"], 'data.world: does not go with "path". Keep one; take the other away with null.'),
@@ -55,6 +57,15 @@ BROKEN = [
     (["students.distill.sharing.rate=-1"], "expected a number of at least 0, not -1."),
     (["students.distill.representation.loss=cosin"], 'Did you mean "cosine"?'),
     (["students.distill.logit.loss=softmax"], "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned. Use binary_cross_entropy."),
+    (["students.distill.logit.source=domain"], 'override "students.distill.logit.source=domain": "domain" means the models of domains, and the section "domains" is missing. Add it, or say teacher.'),
+    ([*DOMAINS, "data.domain="], "which verticals belong together is open: there is neither data.domain nor domains.clusters. Name the column, or how many clusters to find."),
+    (
+        [*DOMAINS, "data.time=", "teacher.score={kind: cross_fit, by: user}"],
+        "needs data.time: a label could reach its own score over the marks of a teacher that was cross-fitted. Name the column of times, or leave the section out.",
+    ),
+    ([*DOMAINS, "domains.train.epochs=2"], "domain models make one pass in time order, not 2. Set 1."),
+    ([*DOMAINS, "domains.features=[agee]"], 'domains.features.0: there is no feature "agee". Did you mean "age"?'),
+    ([*DOMAINS, "domains.train.l2=0.1"], "pulls at every embedding, and tables: auto may step only those that were read. Say tables: adam beside it."),
 ]  # fmt: skip
 
 
@@ -79,6 +90,9 @@ def test_they_point_into_the_file(faults: Faults) -> None:
         ["teacher.score.kind=in_sample", "teacher.train.epochs=3"],
         ["data.time=", "teacher.train.epochs=3"],
         ["students.distill.logit={weight: 3, head: auxiliary}"],
+        DOMAINS,
+        ["domains={model: {class: toys.Line}, clusters: 3}"],
+        [*DOMAINS, "students.distill.logit.source=both"],
         [
             "students.distill.input.features=[city, history]",
             "students.distill.sharing={}",
@@ -138,3 +152,15 @@ def test_no_warning_without_a_reason(sample: Loads) -> None:
 def test_a_path_to_nothing_is_a_warning(sample: Loads) -> None:
     [fault] = warnings(sample())
     assert fault.where == "data.path"
+
+
+def test_domain_models_without_a_listener_are_a_warning(sample: Loads) -> None:
+    sample(None)
+    recipe = sample({"rows.parquet": "recipe.yaml"}, *DOMAINS, "students.distill.logit.source=teacher")
+    [fault] = warnings(recipe)
+    assert (fault.where, "no student learns" in fault.what) == ("domains", True)
+
+
+def test_the_source_is_filled_in(sample: Loads) -> None:
+    assert sample().students.distill.logit.source == "teacher"
+    assert sample(None, *DOMAINS).students.distill.logit.source == "domain"

@@ -1,4 +1,4 @@
-"""What a recipe moves from the teacher to the students, channel by channel."""
+"""The sections of a recipe that say what moves from whom to whom."""
 
 from typing import Literal
 
@@ -18,6 +18,9 @@ class LogitChannel(Settings):
     """Where the teacher marks: the logit that is served, or a second head that is not exported."""
     loss: Literal["binary_cross_entropy", "softmax"] = "binary_cross_entropy"
     """`softmax` is refused: over a single logit its gradient is exactly zero."""
+    source: Literal["teacher", "domain", "both"] | None = None
+    """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
+    any, else the teacher's."""
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
@@ -68,3 +71,19 @@ class Distill(Settings):
     """Embeddings taken over from the teacher."""
     fallback: Fallback | None = None
     """Who goes without the teacher after all."""
+
+
+class DomainLogits(Settings):
+    """What domain models learn from the teacher: its probability in a blend with the label."""
+
+    weight: float = Field(default=0.5, ge=0, le=1)
+    """The teacher's share of the blend; 0 for labels alone."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides both log-odds."""
+
+
+class DomainDistill(Settings):
+    """What moves from the teacher to the domain models."""
+
+    logit: DomainLogits = DomainLogits()
+    """The logit channel."""
