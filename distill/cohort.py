@@ -14,80 +14,24 @@ from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
 from distill.checkpoints import Checkpoints
-from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
+from distill.course import Course
+from distill.data.impressions import TEST, TRAIN, VALID
 from distill.feed import Feed, predictions
 from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.heads import AuxiliaryHead, Beside, Projector
-from distill.inputs import Inputs
-from distill.knowledge import Knowledge
 from distill.learner import Learner, Pace, train
 from distill.losses import LOSSES
-from distill.member import DOMAIN, SOURCE, Member
+from distill.member import SOURCE, Member
 from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
-from distill.ranker import Ranker
-from distill.recipe.sections import Students, Trainer
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
-from distill.sharing import TeacherTables
 from distill.stopping import Validation
 
 CHECKPOINT = 30.0
 """Seconds between two checkpoints of a cohort: what a killed worker loses at most."""
-
-
-class Course(NamedTuple):
-    """What every cohort of a run is trained with.
-
-    Attributes:
-        students: their section of the recipe.
-        impressions: the rows.
-        view: their features.
-        knowledge: what the teacher said; None where training is only timed.
-        tell: called with the rows of each step.
-        trainer: on what.
-        inputs: the features of students that have a vector of the teacher among them.
-        tables: the teacher's embeddings, where students begin with them.
-        domain: what the models of domains said, where there are any.
-        hears: name of a source -> its weight among those whose marks the students learn from.
-    """
-
-    students: Students
-    impressions: Impressions
-    view: View
-    knowledge: Knowledge | None
-    tell: Callable[[int], None]
-    trainer: Trainer = Trainer()
-    inputs: Inputs | None = None
-    tables: TeacherTables | None = None
-    domain: Knowledge | None = None
-    hears: Mapping[str, float] = {SOURCE: 1.0}
-
-    @property
-    def matched(self) -> bool:
-        """Whether students' representations come near the teacher's."""
-        return self.students.distill.representation.weight > 0
-
-    @property
-    def sources(self) -> dict[str, Knowledge]:
-        """What a batch brings along."""
-        needed = {*self.hears, SOURCE} if self.matched else {*self.hears}
-        every = {SOURCE: self.knowledge, DOMAIN: self.domain}
-        return {name: table for name, table in every.items() if table is not None and name in needed}
-
-    def seen(self, member: Member) -> View:
-        """What a member sees."""
-        return self.inputs if member.inputs else self.view
-
-    def fresh(self, member: Member) -> Ranker:
-        """A member before its first step; random weights are drawn from torch's global generator."""
-        view = self.seen(member)
-        ranker = self.students.model.build(view.schema(member.vertical), member.settings)
-        if self.tables is not None and member.arm == "distilled":
-            self.tables.start(ranker, view, member.vertical)
-        return ranker
 
 
 class Trained(NamedTuple):

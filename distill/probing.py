@@ -6,7 +6,8 @@ from pathlib import Path
 from time import monotonic
 
 from distill.callbacks import Advance
-from distill.cohort import Course, Measured, learner_of, rows_of
+from distill.cohort import Measured, learner_of, rows_of
+from distill.course import Course
 from distill.feed import Feed
 from distill.files import read_json
 from distill.fingerprint import fingerprint

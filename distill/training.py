@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from distill.cohort import Cohort, Course, find
+from distill.cohort import Cohort, find
+from distill.course import Course
 from distill.data.impressions import VALID, Impressions
 from distill.fallback import Trial, harmed, trial
 from distill.files import read_json, write_json

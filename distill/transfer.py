@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from distill.cohort import Course
+from distill.course import Course
 from distill.data.impressions import Impressions
 from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch

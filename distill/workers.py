@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import torch
 
-from distill.cohort import Cohort, Course
+from distill.cohort import Cohort
+from distill.course import Course
 from distill.data.impressions import load
 from distill.errors import DistillError, Fault, TrainingError
 from distill.learner import accelerator

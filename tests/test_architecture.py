@@ -26,7 +26,7 @@ FLOORS = [
         *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
-        *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
+        *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
         *("auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from distill.cohort import Course
+from distill.course import Course
 from distill.data.impressions import TEST, Impressions, load
 from distill.judging import judge
 from distill.knowledge import Knowledge, KnowledgeStore, import_table

@@ -66,6 +66,8 @@ def check(path: Path, folder: Path, node: Node, wrong: str) -> None:
     line, start = node.place.line - 1, node.place.column - 1
     assert lines[line][start:].startswith(node.spelled)
     lines[line] = lines[line][:start] + wrong + lines[line][start + len(node.spelled) :]
+    for base in RECIPES:
+        (folder / base.name).write_bytes(base.read_bytes())
     changed = folder / path.name
     changed.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(RecipeError) as caught:
@@ -88,6 +90,8 @@ def _schema_keys(tree: Node, annotation: object) -> Iterator[tuple[Node, set[str
     valid = keys(annotation, tree.plain())
     free = keys(annotation, {"any name": None}).keys() == {"any name"}
     for key, node in tree.keys.items():
+        if key == "extends":  # Read before there are sections; tests/distill/recipe has its faults.
+            continue
         if not free:
             yield node, set(valid)
         yield from _schema_keys(node, valid[key])

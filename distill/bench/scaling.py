@@ -15,7 +15,7 @@ import torch
 from distill.bench.figure import Figure
 from distill.bench.impressions import SMALL, encoded, generated
 from distill.bench.rounds import Scale, seconds_of
-from distill.cohort import Course
+from distill.course import Course
 from distill.knowledge import KnowledgeStore, import_table
 from distill.member import roster
 from distill.recipe.sections import Students

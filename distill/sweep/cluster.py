@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from distill.cohort import Cohort, Course
+from distill.cohort import Cohort
+from distill.course import Course
 from distill.errors import Fault, RecipeError
 from distill.training import Courses, train_whole
 from distill.workers import ATTEMPTS, Job, Jobs, course_for, longest_last, rows_seen

@@ -3,7 +3,8 @@
 from statistics import median
 from typing import Any
 
-from distill.cohort import Cohort, Course
+from distill.cohort import Cohort
+from distill.course import Course
 from distill.data.impressions import Impressions, load
 from distill.fingerprint import fingerprint
 from distill.member import Member, roster

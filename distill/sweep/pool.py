@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from distill.cohort import Cohort, Course
+from distill.cohort import Cohort
+from distill.course import Course
 from distill.data.impressions import Impressions
 from distill.errors import Fault, RecipeError
 from distill.fingerprint import fingerprint

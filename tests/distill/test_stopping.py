@@ -7,7 +7,7 @@ from distill.stopping import Validation, decide, group_decision, own_decision
 
 
 def member(vertical: str, group: str = "small", rows: int = 500, arm: str = "control") -> Member:
-    return Member(vertical, None, arm, 0, 0, rows, 32, {}, "adam", vertical + arm, group)
+    return Member(vertical, None, arm, 0, 0, rows, 32, {}, "adam", "", vertical + arm, group)
 
 
 def validation(*sums: float, clicks: int = 10) -> Validation:

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.cohort import Course
+from distill.course import Course
 from distill.data.impressions import TEST, TRAIN, Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
 from distill.feed import Feed
-from distill.judging import _outcomes
+from distill.judging import _outcomes, clusters_of
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
 from distill.member import Member, roster
 from distill.metrics import calibration
@@ -106,7 +106,7 @@ def test_a_share_of_the_files_is_made_up_for(tmp_path: Path) -> None:
     rows = impressions.select(TEST, "a")
     assert 1 / (1 + np.exp(-student.logit.mean())) == pytest.approx(whole, rel=0.12)
     assert ratio(impressions, rows, student.logit) == pytest.approx(1, abs=0.12)
-    outcomes = _outcomes(impressions, ours.knowledge, "a")
+    outcomes = _outcomes(impressions, ours.knowledge, "a", clusters_of(impressions), {})
     assert np.average(outcomes.label[:, 0], weights=outcomes.weight) == pytest.approx(whole)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from distill.cohort import Course, find
+from distill.cohort import find
+from distill.course import Course
 from distill.data.impressions import TEST, Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.feed import predictions

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from distill import workers
-from distill.cohort import Course, find
+from distill.cohort import find
+from distill.course import Course
 from distill.data.impressions import Impressions, load
 from distill.errors import KnowledgeMismatch
 from distill.files import read_json, write_json

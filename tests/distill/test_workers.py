@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from distill import workers
-from distill.cohort import Cohort, Course, find
+from distill.cohort import Cohort, find
+from distill.course import Course
 from distill.data.impressions import Impressions, load
 from distill.errors import TrainingError
 from distill.knowledge import Knowledge, import_table

@@ -1,0 +1,64 @@
+"""Course: everything that the members of a stack are trained with."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from distill.data.impressions import Impressions, View
+from distill.inputs import Inputs
+from distill.knowledge import Knowledge
+from distill.member import DOMAIN, SOURCE, Member
+from distill.ranker import Ranker
+from distill.recipe.sections import Students, Trainer
+from distill.sharing import TeacherTables
+
+
+class Course(NamedTuple):
+    """What every cohort of a run is trained with.
+
+    Attributes:
+        students: their section of the recipe.
+        impressions: the rows.
+        view: their features.
+        knowledge: what the teacher said; None where training is only timed.
+        tell: called with the rows of each step.
+        trainer: on what.
+        inputs: the features of students that have a vector of the teacher among them.
+        tables: the teacher's embeddings, where students begin with them.
+        domain: what the models of domains said, where there are any.
+        hears: name of a source -> its weight among those whose marks the students learn from.
+    """
+
+    students: Students
+    impressions: Impressions
+    view: View
+    knowledge: Knowledge | None
+    tell: Callable[[int], None]
+    trainer: Trainer = Trainer()
+    inputs: Inputs | None = None
+    tables: TeacherTables | None = None
+    domain: Knowledge | None = None
+    hears: Mapping[str, float] = {SOURCE: 1.0}
+
+    @property
+    def matched(self) -> bool:
+        """Whether students' representations come near the teacher's."""
+        return self.students.distill.representation.weight > 0
+
+    @property
+    def sources(self) -> dict[str, Knowledge]:
+        """What a batch brings along."""
+        needed = {*self.hears, SOURCE} if self.matched else {*self.hears}
+        every = {SOURCE: self.knowledge, DOMAIN: self.domain}
+        return {name: table for name, table in every.items() if table is not None and name in needed}
+
+    def seen(self, member: Member) -> View:
+        """What a member sees."""
+        return self.inputs if member.inputs else self.view
+
+    def fresh(self, member: Member) -> Ranker:
+        """A member before its first step; random weights are drawn from torch's global generator."""
+        view = self.seen(member)
+        ranker = self.students.model.build(view.schema(member.vertical), member.settings)
+        if self.tables is not None and member.arm == "distilled":
+            self.tables.start(ranker, view, member.vertical)
+        return ranker
