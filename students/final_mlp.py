@@ -42,7 +42,7 @@ class BilinearFusion(nn.Module):
 class ContextGate(nn.Module):
     """`2 sigmoid(W MLP(context))`, which multiplies the features of one stream (equations 5 to 7).
 
-    Without a context it is the same for all rows; the paper's perceptron of a learned constant is then learned directly.
+    Without a context it is the same for all rows: what the paper's perceptron makes of a constant is learned directly.
 
     Args:
         context: the features that set it, by embeddings of their own.
