@@ -137,7 +137,7 @@ class Cohort:
         valid: dict[str, Tensor] = {}
         for place, (member, number) in enumerate(zip(self.members, passes, strict=True)):
             if place not in failed:
-                state = self._state(place, number)
+                state = _state(self.folder / "trained" / f"pass-{number}.safetensors", place)
                 weights |= {f"{place}/{name}": tensor for name, tensor in state.items()}
                 scores[str(place)] = _scores(course, member, state, TEST)
                 valid[str(place)] = _scores(course, member, state, VALID)
@@ -156,21 +156,28 @@ class Cohort:
         with safe_open(self.folder / "students" / f"{name}.safetensors", "numpy") as file:
             return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
 
+    def weights(self, place: int) -> dict[str, Tensor]:
+        """What a member is served with: its own names, its own shapes, and no head that only helped it to learn."""
+        return _state(self.folder / "students" / "weights.safetensors", place)
+
     def passes(self) -> list[int]:
         """After which pass each member was taken."""
         return read_json(self.folder / "students" / "passes.json")
 
-    def _state(self, place: int, number: int) -> dict[str, Tensor]:
-        prefix = f"{place}/"
-        with safe_open(self.folder / "trained" / f"pass-{number}.safetensors", "torch") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+
+def _state(path: Path, place: int) -> dict[str, Tensor]:
+    """The tensors of one member, from a file of those of all."""
+    prefix = f"{place}/"
+    with safe_open(path, "torch") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
 def find(folder: Path) -> list[Cohort]:
-    """Every cohort below a folder whose training is complete."""
-    paths = sorted(folder.glob("*/trained/members.json"))
-    return [Cohort(folder, [Member(**facts) for facts in read_json(path)]) for path in paths]
+    """Every cohort below a folder whose training is complete; those of an older `FORMAT` are passed over."""
+    found = [read_json(path) for path in sorted(folder.glob("*/trained/members.json"))]
+    ours = [members for members in found if all(facts.keys() == set(Member._fields) for facts in members)]
+    return [Cohort(folder, [Member(**facts) for facts in members]) for members in ours]
 
 
 def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkpoints: Checkpoints) -> None:

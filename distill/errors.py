@@ -6,6 +6,7 @@ DistillError                     a fault with a cause a user can mend; exit code
 +-- KnowledgeError               a table of knowledge cannot be used
 |   +-- KnowledgeMismatch        it was written by another teacher, for other rows or other tasks
 |   +-- KnowledgeLeak            its scores have seen labels that the reader is about to be judged on
++-- ExportError                  an exported student is damaged, was changed, or does not say what it said in evaluation
 +-- StoreError                   the store cannot be read or written (full disk, no permission, damaged file)
 +-- TrainingError                no member of a cohort could be trained
 
@@ -64,6 +65,10 @@ class KnowledgeMismatch(KnowledgeError):
 
 class KnowledgeLeak(KnowledgeError):
     """The knowledge has seen labels that its reader is about to be judged on."""
+
+
+class ExportError(DistillError):
+    """An exported student cannot be made or used: damaged, changed, or other numbers than in evaluation."""
 
 
 class StoreError(DistillError):

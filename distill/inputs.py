@@ -11,7 +11,7 @@ from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
 from distill.types import Batch, FeatureSchema
 
-NAME = "teacher"
+NAME = "teacher/representation"
 """Name of the teacher's vector among the features of a student."""
 
 

@@ -133,7 +133,13 @@ def _child(parent: str, student: Student, rows: Sequence[Mapping[str, Any]], neg
         parent=parent,
         name=member.name,
         tags=tags,
-        params={**member.settings, "passes": student.taken, "rows_train": member.rows, "negatives": negatives},
+        params={
+            **member.settings,
+            **({"fell_back": 1} if student.fell_back else {}),
+            "passes": student.taken,
+            "rows_train": member.rows,
+            "negatives": negatives,
+        },
         metrics=metrics,
         curves={
             "train/loss": list(enumerate(student.losses, 1)),

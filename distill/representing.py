@@ -21,7 +21,7 @@ SHARD = 1_000_000
 """Rows of a shard."""
 
 LEAST = 1e-6
-"""Smallest spread of a coordinate, so that one that never moves stays at zero."""
+"""Spread up to which a coordinate does not move; it is not divided by, lest it explode where later rows move it."""
 
 
 class Shown(View):
@@ -36,10 +36,9 @@ class Shown(View):
         self.__dict__ |= view.__dict__
         self.view = view
         shown = set(features)
-        self._ids = torch.tensor([name in shown for name in of_kind(view.features, *IDS)])
-        self._numbers = torch.tensor(
-            [name in shown for name in view.features for _ in numeric_columns({name: view.features[name]})]
-        )
+        columns = [name for name in view.features for _ in numeric_columns({name: view.features[name]})]
+        self._ids = torch.tensor([name in shown for name in of_kind(view.features, *IDS)], dtype=torch.bool)
+        self._numbers = torch.tensor([name in shown for name in columns], dtype=torch.bool)
         self._events = {name: name in shown for name in of_kind(view.features, *EVENTS)}
         self._vectors_shown = {name: name in shown for name in of_kind(view.features, Vector)}
 
@@ -116,7 +115,9 @@ def _counts(lesson: Lesson) -> dict[str, np.ndarray]:
 
 
 def _moments(writer: KnowledgeWriter, lesson: Lesson) -> dict[str, list[float]]:
-    """Mean and spread of each coordinate over training rows."""
-    rows = torch.from_numpy(lesson.impressions.select(TRAIN))
-    vectors = writer.read().take(rows).prediction.representation.double()
-    return {"mean": vectors.mean(0).tolist(), "spread": vectors.std(0).clamp_min(LEAST).tolist()}
+    """Mean and spread of each coordinate over training rows; 1 is the spread of one that does not move."""
+    table, rows = writer.read(), torch.from_numpy(lesson.impressions.select(TRAIN))
+    parts = lambda: (table.take(some).prediction.representation.double() for some in rows.split(SHARD))  # noqa: E731
+    mean = sum(part.sum(0) for part in parts()) / len(rows)
+    spread = (sum((part - mean).square().sum(0) for part in parts()) / len(rows)).sqrt()
+    return {"mean": mean.tolist(), "spread": spread.where(spread > LEAST, 1).tolist()}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from distill.data.impressions import View
 from distill.data.matching import matched
+from distill.errors import Fault, RecipeError
 from distill.layers import FieldEmbedding
 from distill.ranker import Ranker
 from distill.types import FeatureSchema
@@ -67,8 +68,15 @@ def projected(
 
 
 def widest(ranker: nn.Module) -> tuple[str, FieldEmbedding]:
-    """Name and module of a ranker's embeddings; the widest ones, where there are several."""
+    """Name and module of a ranker's embeddings; the widest ones, where there are several.
+
+    Raises:
+        RecipeError: it has none.
+    """
     found = [(name, one) for name, one in ranker.named_modules() if isinstance(one, FieldEmbedding)]
+    if not found:
+        what = f"{type(ranker).__name__} has no FieldEmbedding, so there are no tables to take over."
+        raise RecipeError(Fault("students.distill.sharing", what, "Leave it out, or name another class."))
     return max(found, key=lambda pair: pair[1].weight.shape[-1])
 
 

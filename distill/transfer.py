@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from distill.cohort import Course
 from distill.data.impressions import Impressions
+from distill.errors import Fault, KnowledgeMismatch
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.recipe import Recipe
@@ -39,10 +40,18 @@ def course_of(
         knowledge: the teacher's marks.
         store: where vectors of the teacher are found or made.
         tell: called with the rows of each step.
+
+    Raises:
+        KnowledgeMismatch: representations are to be matched, and the table has none.
+        RecipeError: embeddings are to be shared, and one of the rankers has none.
     """
     students = recipe.students
     distill, view = students.distill, impressions.view(students.features, "vertical")
     course = Course(students, impressions, view, knowledge, tell, recipe.trainer)
+    if distill.representation.weight > 0 and not knowledge.manifest.width:
+        what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
+        remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
+        raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
     if distill.input is not None:
         lesson = lesson_of(recipe, impressions)
         vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)

@@ -27,11 +27,11 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "recorder", "scoring", "training", "tracking"),
-        *("representing", "transfer"),
+        *("representing", "transfer", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench"),
+        *("testing", "workers", "bench", "export"),
     },
     {"cli"},
 ]
@@ -45,6 +45,7 @@ RESTRICTED = {
     "mlflow": ("distill.tracking", "distill.bench.tracking"),  # the other side of a comparison
     "polars": ("distill.data", "distill.knowledge", "distill.bench.impressions"),  # writes what it measures with
     "pyarrow": ("distill.data", "distill.knowledge"),
+    "onnxruntime": ("distill.serving", "distill.export"),
     "pandas": (),
     "torchmetrics": ("distill.metrics",),  # one file of it, which the others do not import
     "typer": ("distill.cli",),

@@ -13,6 +13,7 @@ BENCHES = {
     "knowledge": "a stored teacher against one that scores every batch again",
     "tracking": "one batch a run against one call a number, in MLflow",
     "start": "from the command to the first step of training",
+    "serve": "exported students: latency, throughput, size, cold start and memory",
     "evidence": "how often intervals hold the truth and verdicts are wrong, where the truth is known",
     "scaling": "time and memory against the number of members",
 }

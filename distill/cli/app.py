@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, compare, data, doctor, losses, models, shipped, verbs
+from distill.cli import bench, compare, data, doctor, exporting, losses, models, shipped, verbs
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -59,6 +59,8 @@ def _app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     for verb in (verbs.run, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui):
+        app.command()(verb)
+    for verb in (exporting.export, exporting.score):
         app.command()(verb)
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")

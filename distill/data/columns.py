@@ -8,7 +8,7 @@
 Codes number every value, those of test rows too; what a ranker may know of them is decided in `encoding`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 import polars as pl
@@ -24,9 +24,11 @@ from distill.data.tables import columns
 POLICY = "Say what a missing value becomes: `missing: mean`, `zero` or `indicator`."
 
 
-def coders(desk: Desk) -> Iterator[Coder]:
-    """A coder for each feature; what is wrong with a column is noted, and the feature has none."""
+def coders(desk: Desk, names: Container[str] | None = None) -> Iterator[Coder]:
+    """A coder for each feature, or for some; what is wrong with a column is noted, and the feature has none."""
     for number, (name, feature) in enumerate(desk.settings.features.items()):
+        if names is not None and name not in names:
+            continue
         key = f"f{number}"
         with desk.faults.gathering(*columns(name, feature)):
             if isinstance(feature, Categorical):

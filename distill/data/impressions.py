@@ -19,6 +19,7 @@ from distill.data.layout import columns_of_numbers
 from distill.data.leftovers import SHARDS, hold
 from distill.data.making import make, set_name
 from distill.data.negatives import correction, heard, kept, shares
+from distill.data.preprocessing import Preprocessing, fitted
 from distill.data.sealed import opened, seal, unsealed
 from distill.data.settings import DataSettings
 from distill.data.shards import FORMAT, Shard
@@ -226,6 +227,10 @@ class Impressions:
             with whole_folder(folder) as draft:
                 seal(draft, {"heights": encoder.write(draft)})
         return View(name, scope, names, self.settings, self.verticals, self._words(names), self.folder, folder)
+
+    def preprocessing(self, view: View, vertical: str | None) -> tuple[Preprocessing, dict[str, list[Any]]]:
+        """What a ranker of a vertical needs to read raw columns as a view shows them, and the values with an id."""
+        return fitted(self.source, self._constants, view, vertical)
 
     def _words(self, names: Sequence[str]) -> dict[str, Callable[[], pl.Series]]:
         """How to read the values of each table with a vocabulary, in the order of their codes, null first."""

@@ -45,7 +45,6 @@ class Lookup(StackedFunction):
         return table, None, *[None] * len(ctx.saved_tensors)
 
 
-@torch._disable_dynamo
 def lookup(
     table: Float[Tensor, "*members height width"], *ids: Int[Tensor, "..."], sparse: bool = False
 ) -> tuple[Tensor, ...]:
@@ -57,6 +56,19 @@ def lookup(
         sparse: whether the gradient of the table is a sparse tensor of the rows that were read, uncoalesced. Stacked
             over members its entries stand member by member, equally many for each.
     """
+    if _served(table):
+        return tuple(torch.nn.functional.embedding(index, table) for index in ids)
+    return _learnt(table, sparse, *ids)
+
+
+def _served(table: Tensor) -> bool:
+    """Whether one ranker is asked and not taught: then a plain operation does, which leaves the number of rows open."""
+    mapped = torch._C._are_functorch_transforms_active()
+    return torch.compiler.is_exporting() or (table.dim() == 2 and not torch.is_grad_enabled() and not mapped)
+
+
+@torch._disable_dynamo  # At its first call this imports the compiler, for which who only serves has no time.
+def _learnt(table: Tensor, sparse: bool, *ids: Tensor) -> tuple[Tensor, ...]:
     return applied(Lookup, table, sparse, *ids)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from distill.data.settings import Sequence as History
 from distill.errors import Fault
 from distill.recipe.relations import columns
-from distill.recipe.sections import Recipe
+from distill.recipe.sections import CrossFit, Recipe, TrainedTeacher
 
 ANSWERS = {
     *("label", "target", "outcome", "answer", "response", "rating", "stars", "score", "review"),
@@ -16,8 +16,9 @@ ANSWERS = {
 
 
 def warnings(recipe: Recipe) -> list[Fault]:
-    """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing."""
-    return [*_features(recipe), *_path(recipe)]
+    """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing;
+    representations of several teachers."""
+    return [*_features(recipe), *_path(recipe), *_representations(recipe)]
 
 
 def _features(recipe: Recipe) -> Iterator[Fault]:
@@ -38,3 +39,10 @@ def _path(recipe: Recipe) -> Iterator[Fault]:
     path = recipe.data.path
     if path is not None and not glob.glob(str(path), recursive=True):
         yield Fault("data.path", f"there is nothing at {path}.")
+
+
+def _representations(recipe: Recipe) -> Iterator[Fault]:
+    teacher, channel = recipe.teacher, recipe.students.distill.representation
+    if channel.weight > 0 and isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, CrossFit):
+        what = "teachers of different folds have no common axes, and students would match them all at once."
+        yield Fault("students.distill.representation", what, "Leave it out, or score by time_ahead.")

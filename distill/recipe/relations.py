@@ -4,32 +4,16 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from distill.data.settings import Categorical, DataSettings, MultiValued, SplitByColumn, SplitByHash, SplitByTime
 from distill.data.settings import Sequence as History
 from distill.data.split import DURATION
 from distill.data.tables import columns
 from distill.errors import suggestion
+from distill.recipe.channels import channel_findings
+from distill.recipe.finding import Finding
 from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
 from distill.recipe.tree import KeyPath
-
-
-class Finding(NamedTuple):
-    """One relation that does not hold.
-
-    Attributes:
-        path: the key to point at.
-        what: what is wrong.
-        remedy: what to do.
-        reads: the keys on which the finding rests; where one of them is wrong by itself, it is not told.
-    """
-
-    path: KeyPath
-    what: str
-    remedy: str
-    reads: tuple[KeyPath, ...] = ()
-
 
 TIME: KeyPath = ("data", "time")
 USER: KeyPath = ("data", "user")
@@ -48,7 +32,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _columns_that_tell(recipe.data)
     yield from _teacher(recipe)
     yield from _named_features(recipe, ("students", "features"), recipe.students.features)
-    yield from _logit_channel(recipe)
+    yield from channel_findings(recipe)
     yield from _l2(recipe)
 
 
@@ -212,17 +196,6 @@ def _named_features(recipe: Recipe, path: KeyPath, names: Sequence[str] | None) 
             yield Finding(place, what, suggestion(name, valid), (place, FEATURES, (*FEATURES, name)))
         elif name in names[:index]:
             yield Finding(place, f'"{name}" is named twice.', "Remove one.")
-
-
-def _logit_channel(recipe: Recipe) -> Iterator[Finding]:
-    channel, path = recipe.students.distill.logit, ("students", "distill", "logit")
-    if channel.loss == "softmax":
-        what = "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned."
-        yield Finding((*path, "loss"), what, "Use binary_cross_entropy.", ((*path, "loss"),))
-    if channel.head == "serving" and channel.weight > 1:
-        what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
-        remedy = "Lower it, or use head: auxiliary."
-        yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
 
 
 def _l2(recipe: Recipe) -> Iterator[Finding]:

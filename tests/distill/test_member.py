@@ -2,14 +2,19 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.member import FEWEST, MOST, Member, cohorts, size_class
+from distill import member as members
+from distill.inputs import NAME
+from distill.member import FEWEST, MOST, Member, cohorts, roster, size_class
+from distill.recipe.sections import Students
+from tests.distill.conftest import Taught
 
 
-def member(vertical: str, rows: int, arm: str, tables: str = "adam") -> Member:
-    return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, "", vertical + arm, "group")
+def member(vertical: str, rows: int, arm: str, tables: str = "adam", inputs: str = "") -> Member:
+    return Member(vertical, None, arm, 0, 0, rows, max(1, rows // 32), {}, tables, inputs, vertical + arm, "group")
 
 
 def twins(rows: list[int], tables: str = "adam") -> list[Member]:
@@ -54,3 +59,58 @@ def test_tables_that_are_stepped_otherwise_stand_in_another_stack() -> None:
     """One optimizer a stack."""
     found = cohorts(twins([3200]) + twins([3200], "rowwise_adam"), 10_000)
     assert [{one.tables for one in group} for group in found] == [{"adam"}, {"rowwise_adam"}]
+
+
+def test_whoever_sees_more_stands_in_another_stack() -> None:
+    """One shape a stack; each of the two cohorts in the order of the other."""
+    pairs = [member(f"v{place}", 3200, arm, inputs=NAME * (arm == "distilled")) for place, arm in WHO]
+    found = cohorts(pairs, 10_000)
+    assert [[one.arm for one in group] for group in found] == [["control"] * 3, ["distilled"] * 3]
+    assert [one.vertical for one in found[0]] == [one.vertical for one in found[1]]
+
+
+WHO = [(place, arm) for place in range(3) for arm in ("control", "distilled")]
+
+
+def named(taught: Taught, **distill: object) -> dict[str, Member]:
+    """The first vertical's student of each arm."""
+    settings = {"model": {"class": "students.DNN"}, "distill": distill}
+    view = taught.impressions.view(["item_id"], "vertical")
+    found = roster(Students.model_validate(settings), taught.impressions, view, "c0ffee", 0)
+    return {one.arm: one for one in found[:2]}
+
+
+CHANNELS = [
+    {"representation": {"weight": 0.2}},
+    {"representation": {"weight": 0.2, "loss": "cka"}},
+    {"representation": {"weight": 0.3}},
+    {"input": {"features": ["user_id"]}},
+    {"input": {"features": ["user_id", "device"]}},
+    {"sharing": {}},
+    {"sharing": {"rate": 0.5}},
+    {"logit": {"head": "auxiliary"}},
+]
+
+
+def test_each_channel_makes_another_student_and_the_same_control(taught: Taught) -> None:
+    """Its fingerprint, that is, and its group's; the control's are those of a recipe without any channel."""
+    plain = named(taught)
+    found = [named(taught, **channel) for channel in CHANNELS]
+    assert len({one["distilled"].fingerprint for one in [plain, *found]}) == len(CHANNELS) + 1
+    assert len({one["distilled"].group for one in [plain, *found]}) == len(CHANNELS) + 1
+    assert all(one["control"] == plain["control"] for one in found)
+
+
+@pytest.mark.parametrize("channel", [{"representation": {"loss": "cka"}}, {"fallback": {}}])
+def test_what_changes_no_weight_leaves_no_trace(taught: Taught, channel: dict) -> None:
+    """A loss that weighs nothing, and what is decided after training: both are found where they were."""
+    assert named(taught, **channel) == named(taught)
+
+
+def test_another_format_is_another_student(taught: Taught, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept in a form that cannot be read is not looked for."""
+    before = named(taught, sharing={})
+    monkeypatch.setattr(members, "FORMAT", members.FORMAT + 1)
+    after = named(taught, sharing={})
+    assert all(before[arm].fingerprint != after[arm].fingerprint for arm in before)
+    assert before["distilled"].settings["table_rate"] == 1 and "table_rate" not in before["control"].settings

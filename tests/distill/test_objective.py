@@ -5,7 +5,10 @@ import math
 import pytest
 import torch
 
-from distill.objective import Distillation, Objective
+from distill.heads import AuxiliaryHead, Beside, Projector
+from distill.layers import Linear
+from distill.losses import LOSSES, hint_mse
+from distill.objective import Distillation, Matching, Objective
 from distill.types import Batch, Features, Prediction, Signal
 
 NOTHING = Features(torch.zeros(0), torch.zeros(0), torch.zeros(0), {}, {})
@@ -57,3 +60,83 @@ def test_fills_and_missing_labels_weigh_nothing() -> None:
     assert Objective()(said, said, rows).total.item() == pytest.approx(-math.log(0.4))
     unlabelled = rows._replace(valid=torch.zeros(1, 2, 1, dtype=torch.bool))
     assert Objective()(said, said, unlabelled).total.item() == 0.0
+
+
+MATCHED = [name for name, loss in LOSSES.items() if loss.channel == "representation"]
+
+
+def told(rows: int, members: int = 1) -> Batch:
+    """A batch with representations of a teacher, of which the last row has none."""
+    covered = (torch.arange(rows) < rows - 1).expand(members, rows)
+    known = batch(covered, torch.ones(members, rows)).knowledge["teacher"]
+    hidden = torch.randn(members, rows, 4).double() * covered[..., None]
+    signal = Signal(known.prediction._replace(representation=hidden), covered)
+    return batch(covered, torch.ones(members, rows))._replace(knowledge={"teacher": signal})
+
+
+def test_matching_by_hand() -> None:
+    """The mean over all rows of what the covered ones cost, times the weight of the member, beside the labels."""
+    rows, weight = told(3, members=2), torch.tensor([0.5, 2.0])
+    said = prediction(0.6, 2, 3)
+    near = Prediction(said.logit, torch.ones(2, 3, 4).double())
+    found = (
+        Objective(None, Matching("teacher", weight, hint_mse))(said, near, rows).member
+        - Objective()(said, said, rows).member
+    )
+    gap = (1 - rows.knowledge["teacher"].prediction.representation).square().mean(-1)[:, :2].sum(-1) / 3
+    assert found.tolist() == pytest.approx((weight * gap).tolist())
+
+
+@pytest.mark.parametrize("name", MATCHED)
+def test_a_control_beside_a_matched_student_feels_nothing(name: str) -> None:
+    """Weight 0: the loss is that of its labels and its gradient exactly zero, wherever the vectors lie."""
+    rows = told(6, members=3)
+    hidden = torch.randn(3, 6, 4).double()
+    hidden[2] = 0
+    hidden.requires_grad_()
+    said = prediction(0.6, 3, 6)
+    matching = Matching("teacher", torch.tensor([0.7, 0.0, 0.0]), LOSSES[name].function)
+    losses = Objective(None, matching)(said, Prediction(said.logit, hidden), rows)
+    losses.total.backward()
+    alone = Objective()(said, said, rows)
+    assert torch.equal(losses.member[1:], alone.member[1:]) and losses.member[0] != alone.member[0]
+    assert hidden.grad[0].any() and not hidden.grad[1:].any()
+
+
+@pytest.mark.parametrize("name", MATCHED)
+def test_the_serving_head_has_the_gradient_of_its_labels_alone(name: str) -> None:
+    """To the bit, with an auxiliary head, with matching and with both; what lies below it feels the teacher."""
+    rows, inputs = told(6), torch.randn(6, 3).double()
+    body, head = Linear(3, 5).double(), Linear(5, 1).double()
+    projector = Projector(5, 4).double() if LOSSES[name].projected else None
+    marks = Distillation("teacher", torch.tensor([3.0]), torch.ones(1), "auxiliary")
+    near = Matching("teacher", torch.tensor([0.7]), LOSSES[name].function)
+
+    def gradients(beside: Beside, *channels: object) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = body(inputs).tanh()
+        served = Prediction(head(hidden), hidden)
+        stacked = [Prediction(*(one[None] for one in said)) for said in (served, beside(served))]
+        total = Objective(*channels)(*stacked, rows).total
+        return torch.autograd.grad(total, (head.weight, body.weight))
+
+    second = AuxiliaryHead(5, 1).double()
+    own, below = gradients(Beside(None, None))
+    for beside, channels in (
+        (Beside(second, None), (marks, None)),
+        (Beside(None, projector), (None, near)),
+        (Beside(second, projector), (marks, near)),
+    ):
+        head_gradient, body_gradient = gradients(beside, *channels)
+        assert torch.equal(head_gradient, own)
+        assert not torch.equal(body_gradient, below)
+
+
+def test_what_stands_beside_gives_what_it_was_made_for() -> None:
+    """A logit of its own, a representation of the teacher's width, and otherwise what is served."""
+    served = Prediction(torch.randn(6, 2), torch.randn(6, 5))
+    second, near = AuxiliaryHead(5, 2), Projector(5, 7)
+    both = Beside(second, near)(served)
+    assert torch.equal(both.logit, second(served).logit) and both.representation.shape == (6, 7)
+    assert Beside(None, None)(served) == served
+    assert Beside(None, near)(served).logit is served.logit
+    assert Beside(second, None)(served).representation is served.representation

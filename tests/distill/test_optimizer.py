@@ -166,3 +166,28 @@ def test_a_stack_stepped_as_a_whole_goes_where_its_members_go(rule: str) -> None
         found.append(torch.cat([table.detach().flatten(), dense.detach().flatten()]))
     assert found[0].isfinite().all()
     torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-13)
+
+
+def stepped(kind: type[MemberAdam], rule: str, own: list[dict[str, float]]) -> tuple[Tensor, Tensor]:
+    table, dense = stack(), nn.Parameter(torch.linspace(-1, 1, MEMBERS * WIDTH).double().view(MEMBERS, WIDTH))
+    adam = kind([table, dense], Rates.of(own), [table], rule)
+    for step in range(STEPS):
+        adam.zero_grad()
+        (cost(table, reads(step), sparse=True) + (dense - 2).square().sum()).backward()
+        adam.step()
+    return table.detach(), dense.detach()
+
+
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
+@pytest.mark.parametrize("kind", [MemberAdam, StackAdam])
+def test_tables_learn_at_a_rate_of_their_own(kind: type[MemberAdam], rule: str) -> None:
+    """None at all keeps every bit, whatever decays; half is what half the learning rate does; the rest goes on."""
+    plain = settings(weight_decay=0.1, l2=0.01 * (rule == "adam"))
+    paces = (0.0, 0.5, 1.0)
+    table, dense = stepped(kind, rule, [one | {"table_rate": pace} for one, pace in zip(plain, paces, strict=True)])
+    slower = [
+        one | {"learning_rate": one["learning_rate"] * max(pace, 1e-9)} for one, pace in zip(plain, paces, strict=True)
+    ]
+    assert torch.equal(table[0], stack()[0])
+    assert torch.allclose(table[1:], stepped(kind, rule, slower)[0][1:], rtol=0, atol=1e-12)
+    assert torch.equal(dense, stepped(kind, rule, plain)[1])

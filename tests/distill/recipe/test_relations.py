@@ -43,6 +43,17 @@ BROKEN = [
     (["data.row_id=id", "data.features.id=categorical"], 'column "id" is the row id; a ranker must not see it. Remove this feature.'),
     (["teacher.knowledge=k.parquet"], "a teacher from outside needs data.row_id, by which its scores find their rows. Name the column."),
     (["students.distill.logit.weight=1.5"], "on the serving head the weight is the teacher's share of the blend, at most 1, not 1.5. Lower it, or use head: auxiliary."),
+    (["students.distill.input.features=[ctiy]"], 'students.distill.input.features.0: there is no feature "ctiy". Did you mean "city"?'),
+    (["teacher.features=[city, history]", "students.distill.input.features=[city, age]"], 'students.distill.input.features.1: the teacher does not see "age". Valid: city, history.'),
+    (["teacher.features=[history, city]", "students.distill.input.features=[tags, city]"], 'students.distill.input.features.0: the teacher does not see "tags". Valid: city, history.'),
+    (["students.distill.input.features=[age, age]"], 'students.distill.input.features.1: "age" is named twice. Remove one.'),
+    (["teacher.features=[agee, city]", "students.distill.input.features=[age]"], 'teacher.features.0: there is no feature "agee". Did you mean "age"?'),
+    (["students.distill.input.features=[]"], "expected 1 or more entries, not an empty list."),
+    (["students.features=[age]", "students.distill.sharing={}"], "students.distill.sharing: no embedding table of the students is one of the teacher's. Let both see one of: city, history/bought_before."),
+    (["teacher.features=[city]", "students.features=[history]", "data.features.history.columns.seen=", "students.distill.sharing={}"], "Let both see one of: city, history/seen, history/bought_before."),
+    (["students.distill.fallback.level=1"], "expected a number below 1, not 1."),
+    (["students.distill.sharing.rate=-1"], "expected a number of at least 0, not -1."),
+    (["students.distill.representation.loss=cosin"], 'Did you mean "cosine"?'),
     (["students.distill.logit.loss=softmax"], "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned. Use binary_cross_entropy."),
 ]  # fmt: skip
 
@@ -68,6 +79,13 @@ def test_they_point_into_the_file(faults: Faults) -> None:
         ["teacher.score.kind=in_sample", "teacher.train.epochs=3"],
         ["data.time=", "teacher.train.epochs=3"],
         ["students.distill.logit={weight: 3, head: auxiliary}"],
+        [
+            "students.distill.input.features=[city, history]",
+            "students.distill.sharing={}",
+            "students.distill.fallback={}",
+        ],
+        ["teacher.features=[tags]", "students.features=[city]", "students.distill.sharing.rate=0"],
+        ["teacher={knowledge: k.parquet}", "data.row_id=id", "students.distill.representation.weight=1"],
         ["data.split={by: time, valid: 2024-02-03, test: 2024-02-04T12:00:00}"],
     ],
 )
@@ -89,6 +107,27 @@ def test_features_that_are_often_a_mistake(sample: Loads, override: str, where: 
     [fault] = warnings(recipe)
     assert fault.where == where
     assert says in fault.what
+
+
+OUTSIDE = {"model: {class: toys.Tower}": "knowledge: k.parquet", "  user: user_id\n": "  user: user_id\n  row_id: id\n"}
+
+
+def test_an_outside_teacher_gives_no_weights(faults: Faults) -> None:
+    """One message for each channel that would need them; its representations may be matched."""
+    channels = {"students.distill.input.features": "[city]", "students.distill.sharing.rate": "0.5"}
+    overrides = [f"{key}={value}" for key, value in channels.items()]
+    found = faults(OUTSIDE, *overrides, "students.distill.representation.weight=1")
+    says = "needs the teacher's weights, and a teacher from outside has scores only. Leave it out, or train a teacher here."
+    assert len(found) == 2
+    for message, channel in zip(sorted(found), ("input", "sharing"), strict=True):
+        assert message.endswith(f"students.distill.{channel}: {says}")
+
+
+def test_representations_of_several_teachers_are_a_warning(sample: Loads) -> None:
+    crossed = ["data.path=", "data.world={}", "teacher.score={kind: cross_fit, by: user_id}"]
+    [fault] = warnings(sample(None, *crossed, "students.distill.representation.weight=1"))
+    assert (fault.where, "no common axes" in fault.what) == ("students.distill.representation", True)
+    assert warnings(sample(None, *crossed)) == []
 
 
 def test_no_warning_without_a_reason(sample: Loads) -> None:

@@ -1,0 +1,114 @@
+"""`distill export` and `distill score`: students that serve."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distill.cli import arguments
+from distill.cli.tables import emit, silence
+from distill.errors import Fault, RecipeError
+
+if TYPE_CHECKING:
+    from distill.export import Wanted
+    from distill.recipe import Recipe
+
+Formats = Annotated[
+    list[str] | None, typer.Option("--format", help="safetensors, torch-export, onnx; several may be named.")
+]
+
+
+def export(
+    recipe: Annotated[str, typer.Argument(metavar="RUN|RECIPE", help="A YAML file, or the id of a run in MLflow.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
+    overrides: arguments.Overrides = None,
+    vertical: Annotated[str | None, typer.Option(help="One student; without it all of them.")] = None,
+    arm: Annotated[str, typer.Option(help="distilled or control.")] = "distilled",
+    seed: Annotated[int, typer.Option(help="Number of the seed.")] = 0,
+    formats: Formats = None,
+    register: Annotated[str | None, typer.Option(metavar="NAME", help="Register in MLflow under this name.")] = None,
+    json: arguments.Json = None,
+) -> None:
+    """Export students that have been trained, each proven to say what it said in evaluation."""
+    from distill.export import Wanted, export
+    from distill.progress import Progress
+
+    kinds = _kinds(formats or [])
+    if arm not in ("distilled", "control"):
+        raise RecipeError(Fault("--arm", f'"{arm}" is no arm.', "Arms: distilled, control."))
+    with silence():
+        loaded, wanted = _asked(recipe, overrides or [], Wanted(vertical, arm, seed))
+        table = export(loaded, wanted, to, kinds, Progress())
+        if register is not None:
+            _register(loaded, table, register)
+    emit(table, json)
+
+
+def score(
+    exported: Annotated[Path, typer.Argument(metavar="EXPORT", help="What `distill export` wrote.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A Parquet file of raw rows.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The Parquet file to write.")],
+    kind: Annotated[str, typer.Option("--format", help="What runs the students.")] = "safetensors",
+    json: arguments.Json = None,
+) -> None:
+    """Score raw rows with exported students, block by block."""
+    from distill.progress import Progress
+    from distill.serving import Exports
+    from distill.serving.scoring import score
+
+    (checked,) = _kinds([kind])
+    progress = Progress()
+    with silence():
+        outcome = score(Exports(exported, checked), data, to, progress)
+    seconds = progress.seconds["score"]
+    table = outcome._asdict() | {"file": str(to), "rows_per_second": outcome.rows / max(seconds, 1e-9)}
+    emit(table, json)
+
+
+def _kinds(names: list[str]) -> list[Any]:
+    from distill.errors import suggestion
+    from distill.serving.manifest import MODELS
+
+    faults = [
+        Fault(f'"{name}"', "is no format.", suggestion(name, list(MODELS))) for name in names if name not in MODELS
+    ]
+    if faults:
+        raise RecipeError(*faults)
+    return names
+
+
+def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe, Wanted]":
+    """The recipe, and which of its students: those of a run, where a run is named."""
+    from distill.recipe import load
+    from distill.recipe.sections import Tracking
+    from distill.tracking.model import RUN_ID, origin
+
+    if not RUN_ID.fullmatch(recipe) or Path(recipe).exists():
+        return load(Path(recipe), overrides), wanted
+    uris = [text.partition("=")[2] for text in overrides if text.startswith("tracking.uri=")]
+    found = origin(recipe, (uris or [Tracking().uri])[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text(found.recipe)
+        loaded = load(path, overrides)
+    if found.vertical is None:
+        return loaded, wanted
+    return loaded, wanted._replace(vertical=found.vertical, arm=found.arm, seed=found.seed)
+
+
+def _register(recipe: "Recipe", table: dict[str, Any], name: str) -> None:
+    """Registers the students that were exported; each has a name of its own where there are several."""
+    from distill.export import examples
+    from distill.pipeline import compare
+    from distill.tracking.model import register
+
+    runs = {row["member"]: row["run_id"] for row in compare(recipe)["students"]}
+    several = len(table["students"]) > 1
+    if recipe.tracking.uri is None or not all(runs[row["member"]] for row in table["students"]):
+        raise RecipeError(Fault("tracking.uri", "the students are not recorded in MLflow.", "Run the recipe again."))
+    shown = examples(recipe, [Path(row["folder"]) for row in table["students"]])
+    for row, frame in zip(table["students"], shown, strict=True):
+        own = f"{name}-{Path(row['folder']).name}" if several else name
+        version = register(Path(row["folder"]), frame, own, recipe.tracking.uri, runs[row["member"]])
+        row["registered"] = f"{own} version {version}"

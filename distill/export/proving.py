@@ -1,0 +1,81 @@
+"""Proving: every export is run again on the rows that its student was judged on, and must say the same of them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_leaves
+
+from distill.data.impressions import TEST
+from distill.errors import ExportError, Fault
+from distill.export.finding import Found, Run
+from distill.feed import CHUNK
+from distill.serving.export import Export
+from distill.serving.manifest import Format
+
+TOLERANCE = 1e-6
+"""Largest difference of a probability, in fp32, between what was judged and what is served."""
+
+BLOCK = 1 << 17
+"""Raw rows that are read at once."""
+
+
+class Difference(NamedTuple):
+    """How far an export is from what was judged.
+
+    Attributes:
+        probability: largest difference of a probability.
+        logit: largest difference of log-odds.
+        identical: whether every bit is the same.
+    """
+
+    probability: float
+    logit: float
+    identical: bool
+
+
+def proven(run: Run, student: Found, export: Export, kind: Format) -> Difference:
+    """Runs an export on all test rows of its vertical.
+
+    Raises:
+        ExportError: it says something else than its student said.
+    """
+    rows = run.impressions.select(TEST, student.member.vertical)
+    chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+    said = [export.say(run.view.take(torch.from_numpy(chunk)).features) for chunk in chunks]
+    if not said:
+        return Difference(0.0, 0.0, True)
+    logit, probability = (torch.cat(tensors).numpy() for tensors in zip(*said, strict=True))
+    meant = torch.from_numpy(student.logit).sigmoid().numpy()
+    worst = float(np.abs(probability - meant).max())
+    if not worst <= TOLERANCE:
+        what = f"as {kind} differs from its evaluation by {worst:.2g}, where {TOLERANCE:g} is allowed."
+        raise ExportError(Fault(student.member.name, what, "It was not exported."))
+    identical = np.array_equal(logit, student.logit)
+    return Difference(worst, float(np.abs(logit - student.logit).max()), identical)
+
+
+def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -> None:
+    """Reads the raw test rows of every student through its export, and compares with what the student saw.
+
+    Raises:
+        ExportError: some feature of a row is another one.
+    """
+    held = [run.impressions.select(TEST, student.member.vertical) for student in students]
+    source = run.impressions.source
+    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns)
+    cuts = source.cuts(BLOCK)
+    for cut, frame in zip(cuts, source.read(list(columns), cuts), strict=True):
+        for student, export, rows in zip(students, exports, held, strict=True):
+            ours = rows[np.searchsorted(rows, cut.start) : np.searchsorted(rows, cut.start + cut.rows)]
+            if len(ours):
+                read = export.preprocessor.read(frame[ours - cut.start], source.name, ours)
+                _require_same(read, run.view.take(torch.from_numpy(ours)).features, student)
+
+
+def _require_same(read: Any, seen: Any, student: Found) -> None:
+    pairs = zip(tree_leaves(tuple(read)), tree_leaves(tuple(seen)), strict=True)
+    if not all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs):
+        what = "reads its raw columns otherwise than when it was trained."
+        raise ExportError(Fault(student.member.name, what, "It was not exported."))

@@ -1,0 +1,77 @@
+"""What must hold between what moves from the teacher to the students, and the rest of a recipe."""
+
+from collections.abc import Iterator
+
+from distill.data.tables import by_table
+from distill.errors import suggestion
+from distill.recipe.finding import Finding
+from distill.recipe.sections import OutsideTeacher, Recipe
+from distill.recipe.tree import KeyPath
+
+DISTILL: KeyPath = ("students", "distill")
+INPUT: KeyPath = (*DISTILL, "input")
+SHARING: KeyPath = (*DISTILL, "sharing")
+KNOWN: tuple[KeyPath, ...] = (("data", "features"), ("teacher", "features"))
+"""What decides which features a teacher sees."""
+
+
+def channel_findings(recipe: Recipe) -> Iterator[Finding]:
+    """Every relation of a channel that does not hold."""
+    yield from _logit(recipe)
+    if isinstance(recipe.teacher, OutsideTeacher):
+        yield from _needs_weights(recipe)
+    else:
+        yield from _input(recipe)
+        yield from _sharing(recipe)
+
+
+def _logit(recipe: Recipe) -> Iterator[Finding]:
+    channel, path = recipe.students.distill.logit, (*DISTILL, "logit")
+    if channel.loss == "softmax":
+        what = "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned."
+        yield Finding((*path, "loss"), what, "Use binary_cross_entropy.", ((*path, "loss"),))
+    if channel.head == "serving" and channel.weight > 1:
+        what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
+        remedy = "Lower it, or use head: auxiliary."
+        yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+
+
+def _needs_weights(recipe: Recipe) -> Iterator[Finding]:
+    """A table from outside holds what a teacher said, not the teacher."""
+    channels = {INPUT: recipe.students.distill.input, SHARING: recipe.students.distill.sharing}
+    for path in (path for path, channel in channels.items() if channel is not None):
+        what = "needs the teacher's weights, and a teacher from outside has scores only."
+        yield Finding(path, what, "Leave it out, or train a teacher here.", (path, ("teacher",)))
+
+
+def _input(recipe: Recipe) -> Iterator[Finding]:
+    channel, seen = recipe.students.distill.input, _features(recipe, recipe.teacher.features)
+    for index, name in enumerate(channel.features if channel else ()):
+        place = (*INPUT, "features", index)
+        reads = (place, *KNOWN, ("data", "features", name))
+        if name not in recipe.data.features:
+            yield Finding(place, f'there is no feature "{name}".', suggestion(name, seen), reads)
+        elif name not in seen:
+            yield Finding(place, f'the teacher does not see "{name}".', suggestion(name, seen), reads)
+        elif name in channel.features[:index]:
+            yield Finding(place, f'"{name}" is named twice.', "Remove one.")
+
+
+def _sharing(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.students.distill.sharing is None:
+        return
+    features = recipe.data.features
+    theirs, ours = (
+        by_table({name: features[name] for name in _features(recipe, section.features)})
+        for section in (recipe.teacher, recipe.students)
+    )
+    if not theirs.keys() & ours.keys():
+        what = "no embedding table of the students is one of the teacher's."
+        remedy = f"Let both see one of: {', '.join(by_table(features))}." if by_table(features) else "Leave it out."
+        yield Finding(SHARING, what, remedy, (SHARING, *KNOWN, ("students", "features")))
+
+
+def _features(recipe: Recipe, named: tuple[str, ...] | None) -> list[str]:
+    """What somebody sees; every feature where one of the names is wrong, which is told elsewhere."""
+    every = list(recipe.data.features)
+    return [name for name in every if name in named] if named is not None and set(named) <= set(every) else every

@@ -1,0 +1,108 @@
+"""Engines: what runs a student, from the content of one file each."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from distill.errors import ExportError, Fault
+from distill.serving.graph import Graph, Inputs, Said
+from distill.serving.manifest import Format
+
+Engine = Callable[[Inputs], Said]
+"""Says what a student says of some rows."""
+
+KNOWN = (
+    r"data/(weights/weight_\d+|weights/model_weights_config\.json|constants/tensor_\d+"
+    r"|constants/model_constants_config\.json|sample_inputs/model\.pt)"
+    r"|models/model\.json|archive_format|archive_version|byteorder|\.data/\w+"
+)
+"""What an archive of torch may hold."""
+
+MISSING = "is not installed."
+REMEDY = "Install the extra: pip install 'distill[export]'."
+
+
+def engine(kind: Format, graph: Graph, content: bytes) -> Engine:
+    """What runs a student.
+
+    Args:
+        kind: in which format.
+        graph: the student as a module, which is the format `safetensors`.
+        content: of the file of the other formats.
+
+    Raises:
+        ExportError: the file cannot be run, or what runs it is not installed.
+    """
+    try:
+        return {"safetensors": _eager, "torch-export": _program, "onnx": _session}[kind](graph, content)
+    except ImportError as error:
+        raise ExportError(Fault(str(error.name), MISSING, REMEDY)) from None
+
+
+def _eager(graph: Graph, _: bytes) -> Engine:
+    return lambda inputs: Said(*graph(*inputs))
+
+
+def _program(_: Graph, content: bytes) -> Engine:
+    try:
+        _refuse_code(content)
+        module = torch.export.load(io.BytesIO(content)).module()
+    except Exception as error:  # torch has no error of its own for a file that is no program
+        raise ExportError(Fault("model.pt2", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
+    return lambda inputs: Said(*module(*inputs))
+
+
+def _refuse_code(content: bytes) -> None:
+    """torch unpickles what an archive tells it to, so ours holds nothing but tensors, under names that we know.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        held = {name.partition("/")[2]: archive.read(name) for name in names}
+    odd = [name for name in held if not re.fullmatch(KNOWN, name)]
+    if odd or len(held) != len(names) or "archive_format" not in held:
+        raise ValueError(f"it holds {odd[0] if odd else 'something twice, or no format'}")
+    for name, raw in held.items():
+        if name.endswith("_config.json"):
+            entries = json.loads(raw)["config"].values()
+            if any(one["use_pickle"] or not re.fullmatch(r"(weight|tensor)_\d+", one["path_name"]) for one in entries):
+                raise ValueError("it holds pickled objects")
+        elif name.startswith("data/sample_inputs/"):
+            torch.load(io.BytesIO(raw), weights_only=True)
+
+
+def _session(_: Graph, content: bytes) -> Engine:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # Callers run several at once; threads of its own would only wait for each other.
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common class
+        raise ExportError(Fault("model.onnx", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
+    taken = {one.name for one in session.get_inputs()}
+
+    def run(inputs: Inputs) -> Said:
+        named = {name: tensor.numpy() for name, tensor in zip(names(inputs), tree_leaves(inputs), strict=True)}
+        found = session.run(None, {name: values for name, values in named.items() if name in taken})
+        return Said(*map(torch.from_numpy, found))
+
+    return run
+
+
+def names(inputs: Inputs) -> list[str]:
+    """How the inputs of an ONNX graph are called."""
+    sequences = [f"sequences_{place}" for place in range(len(inputs.sequences))]
+    return ["categorical", "numeric", *sequences, *(f"vectors_{place}" for place in range(len(inputs.vectors)))]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,92 @@
+"""Scoring a table: raw rows from Parquet, scores to Parquet, block by block, in the order of the rows."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from distill.data.streamed import RawRows, ids, names, scores
+from distill.errors import Fault, RecipeError
+from distill.progress import Progress
+from distill.serving.exports import Exports
+from distill.serving.graph import Said
+
+BLOCK = 1 << 16
+"""Rows that one thread scores at once."""
+
+
+class Outcome(NamedTuple):
+    """What has been scored.
+
+    Attributes:
+        rows: rows that were read.
+        unscored: those whose vertical has no student; their scores are null.
+    """
+
+    rows: int
+    unscored: int
+
+
+def score(exports: Exports, data: Path, to: Path, progress: Progress, threads: int | None = None) -> Outcome:
+    """Scores every row of a Parquet file; memory does not grow with their number.
+
+    Args:
+        exports: the students.
+        data: raw rows. Where it has the column of verticals, each row goes to the student of its own.
+        to: the file to write: `row_id`, `logit` and `probability`, or `logit_<task>` where there are several tasks.
+        progress: told of every block.
+        threads: how many score blocks at once; as many as there are cores where none is given.
+
+    Raises:
+        DataError: the rows cannot be read, or do not hold what the students know.
+        RecipeError: there are several students, and no column says whose each row is.
+    """
+    torch.set_num_threads(1)  # Blocks are what runs at once.
+    raw, vertical = RawRows(data), _vertical(exports, data)
+    row_id = exports.settings.row_id if exports.settings.row_id in raw.columns else None
+    wanted = dict.fromkeys([*exports.columns, *filter(None, (vertical, row_id))])
+    raw.require(list(wanted))
+    rows = unscored = 0
+    with scores(to, exports.tasks) as out, progress.stage("score", raw.rows) as bar:
+        work = lambda frame, first: _scored(exports, frame, vertical, str(data), first)  # noqa: E731
+        for frame, said in _in_order(raw.blocks(list(wanted), BLOCK), work, threads or os.cpu_count() or 1):
+            out.add(ids(frame, row_id, rows), said.logit, said.probability)
+            rows, unscored = rows + len(frame), unscored + int(np.isnan(said.logit[:, 0]).sum())
+            bar.advance(len(frame))
+    return Outcome(rows, unscored)
+
+
+def _vertical(exports: Exports, data: Path) -> str | None:
+    """The column that says whose a row is; None where there is none and one student scores them all."""
+    column = exports.settings.vertical
+    if column in RawRows(data).columns:
+        return column
+    if len(exports.students) > 1:
+        what = f"has no column `{column}`, which says whose of {len(exports.students)} students a row is."
+        raise RecipeError(Fault(str(data), what, "Give the folder of one student, or add the column."))
+    return None
+
+
+def _scored(exports: Exports, frame: Any, vertical: str | None, name: str, first: int) -> Said:
+    return exports.score(frame, None if vertical is None else names(frame, vertical), name, first)
+
+
+def _in_order(frames: Iterator[Any], work: Any, threads: int) -> Iterator[tuple[Any, Said]]:
+    """Each frame with what comes of it; a few are worked on at once, and no more than that are in memory."""
+    waiting: deque[tuple[Any, Future[Said]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        first = 0
+        for frame in frames:
+            waiting.append((frame, pool.submit(work, frame, first)))
+            first += len(frame)
+            if len(waiting) > 2 * threads:
+                done, said = waiting.popleft()
+                yield done, said.result()
+        while waiting:
+            done, said = waiting.popleft()
+            yield done, said.result()
