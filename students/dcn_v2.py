@@ -1,14 +1,16 @@
-"""DCN V2: explicit feature crosses beside a multi-layer perceptron.
+"""DCN V2: explicit feature crosses beside, or below, a multi-layer perceptron.
 
 Wang, Shivanna, Cheng, Jain, Lin, Hong and Chi, DCN V2: Improved Deep & Cross Network and Practical Lessons for
-Web-scale Learning to Rank Systems, WWW 2021 (the parallel structure, with full matrices).
+Web-scale Learning to Rank Systems, WWW 2021 (both structures, with full matrices or of low rank).
 """
+
+from typing import Literal
 
 import torch
 from pydantic import Field, PositiveInt
-from torch import nn
+from torch import Tensor, nn
 
-from distill.layers import MLP, Cross, FieldEmbedding, Linear
+from distill.layers import MLP, Cross, FieldEmbedding, Linear, LowRankCross
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction, Settings
 
@@ -19,10 +21,14 @@ class DCNv2(Ranker):
     class Config(Settings):
         """What a recipe may set of a DCN V2."""
 
+        structure: Literal["parallel", "stacked"] = "parallel"
+        """Whether the perceptron stands beside the cross layers, or reads what they give."""
         embedding: int = Field(default=8, ge=1)
         """Width of one embedding."""
         cross_layers: int = Field(default=2, ge=1)
         """Number of cross layers; each adds one degree of interaction."""
+        rank: int | None = Field(default=None, ge=1)
+        """Rank of a cross layer's matrix; without it the matrix is full."""
         hidden: tuple[PositiveInt, ...] = Field(default=(64, 32), min_length=1)
         """Width of each hidden layer of the perceptron."""
         dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -30,13 +36,18 @@ class DCNv2(Ranker):
 
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
+        self.stacked = config.structure == "stacked"
         self.embedding = FieldEmbedding(schema, config.embedding)
-        self.cross = Cross(self.embedding.width, config.cross_layers)
-        self.mlp = MLP(self.embedding.width, config.hidden, config.dropout)
-        self.head = Linear(self.cross.width + self.mlp.width, len(schema.tasks))
+        width, layers = self.embedding.width, config.cross_layers
+        self.cross = Cross(width, layers) if config.rank is None else LowRankCross(width, layers, config.rank)
+        self.mlp = MLP(width, config.hidden, config.dropout)
+        self.head = Linear(self.mlp.width + (0 if self.stacked else width), len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 
     def forward(self, features: Features) -> Prediction:
-        inputs = self.embedding(features)
-        representation = torch.cat([self.cross(inputs), self.mlp(inputs)], -1)
+        representation = self._represented(self.embedding(features))
         return Prediction(self.head(representation), representation)
+
+    def _represented(self, inputs: Tensor) -> Tensor:
+        crossed = self.cross(inputs)
+        return self.mlp(crossed) if self.stacked else torch.cat([crossed, self.mlp(inputs)], -1)

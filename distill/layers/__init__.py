@@ -1,7 +1,8 @@
 """Layers that teachers and students share; each is written for one ranker and maps over many."""
 
+from distill.layers.activation_unit import ActivationUnit
 from distill.layers.attention import TargetAttention
-from distill.layers.cross import Cross
+from distill.layers.cross import Cross, LowRankCross
 from distill.layers.cross_layer import CrossLayerAttention
 from distill.layers.dropout import Dropout
 from distill.layers.embedding import Embedded, FieldEmbedding
@@ -19,9 +20,11 @@ from distill.layers.mlp import MLP
 from distill.layers.multihead import AttentionPooling, MultiHead
 from distill.layers.norm import LayerNorm
 from distill.layers.partitioned import PartitionedLayerNorm, PartitionedMLP
-from distill.layers.personalization import GateNU, PersonalizedMLP
+from distill.layers.personalization import GatedMLP, GateNU, PersonalizedMLP
 from distill.layers.position import PositionBias, without
+from distill.layers.selection import Selection, feature_names
 from distill.layers.star import StarLinear, StarMLP
+from distill.layers.task_towers import TaskTowers
 from distill.layers.tokens import Tokens
 from distill.layers.towers import VerticalLinear, VerticalTowers
 from distill.layers.trunks import SharedMLP, trunk
@@ -33,6 +36,7 @@ __all__ = [
     "MLP",
     "PLE",
     "RECENT",
+    "ActivationUnit",
     "Attending",
     "AttentionPooling",
     "CandidateAttention",
@@ -47,11 +51,13 @@ __all__ = [
     "FieldWeights",
     "FlatInteraction",
     "GateNU",
+    "GatedMLP",
     "Gating",
     "InterFormer",
     "Interactions",
     "LayerNorm",
     "Linear",
+    "LowRankCross",
     "MMoE",
     "MaskNet",
     "Mixing",
@@ -60,11 +66,13 @@ __all__ = [
     "PartitionedMLP",
     "PersonalizedMLP",
     "PositionBias",
+    "Selection",
     "SharedMLP",
     "StarLinear",
     "StarMLP",
     "Steps",
     "TargetAttention",
+    "TaskTowers",
     "Tokens",
     "VerticalCrosses",
     "VerticalLinear",
@@ -72,6 +80,7 @@ __all__ = [
     "VerticalTowers",
     "Verticals",
     "WukongLayer",
+    "feature_names",
     "lookup",
     "ordered",
     "summarised",

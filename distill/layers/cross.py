@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from distill.layers.linear import Linear
 from distill.layers.stacking import StackedFunction, affine, affine_, applied
 
 
@@ -66,4 +67,29 @@ class Cross(nn.Module):
         crossed, *_ = applied(
             Crossing, inputs, *(tensor for layer in self.layers for tensor in (layer.weight, layer.bias))
         )
+        return crossed
+
+
+class LowRankCross(nn.Module):
+    """Cross layers whose matrices are products of two narrow ones: x_{l+1} = x_0 * (U (V x_l) + b) + x_l.
+
+    Wang et al., DCN V2: Improved Deep & Cross Network, WWW 2021, equation 3.
+
+    Args:
+        inputs: width of what comes in, and of what goes out.
+        layers: number of layers; each adds one degree of interaction.
+        rank: width between the two matrices.
+    """
+
+    def __init__(self, inputs: int, layers: int, rank: int) -> None:
+        super().__init__()
+        narrow = [torch.empty(rank, inputs) for _ in range(layers)]
+        self.reduce = nn.ParameterList(nn.Parameter(nn.init.xavier_uniform_(weight)) for weight in narrow)
+        self.expand = nn.ModuleList(Linear(rank, inputs) for _ in range(layers))
+        self.width = inputs
+
+    def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
+        crossed = inputs
+        for reduce, expand in zip(self.reduce, self.expand, strict=True):
+            crossed = torch.addcmul(crossed, inputs, expand(crossed @ reduce.mT))
         return crossed

@@ -33,11 +33,40 @@ class GateNU(nn.Module):
         return 2 * self.gate(self.hidden(prior, inputs.detach())).sigmoid()
 
 
-class PersonalizedMLP(nn.Module):
-    """A perceptron whose inputs are gated by the vertical (EPNet), and each hidden layer as well (PPNet).
+class GatedMLP(nn.Module):
+    """A perceptron whose inputs are gated by a prior (EPNet), and each hidden layer as well (PPNet).
 
-    Chang et al., PEPNet, KDD 2023, sections 3.2 and 3.3. The prior of both is the vertical's embedding: users and items
-    stand among the inputs, which the gates see too. An unknown vertical has an embedding of zeros.
+    Chang et al., PEPNet, KDD 2023, sections 3.2 and 3.3.
+
+    Args:
+        inputs: width of what comes in.
+        hidden: width of each hidden layer.
+        prior: width of what is known beforehand.
+        between: width of each gate's hidden layer.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], prior: int, between: int) -> None:
+        super().__init__()
+        self.embedding_gate = GateNU(prior, inputs, between, inputs)
+        self.layers = nn.ModuleList(Linear(*pair, relu=True) for pair in pairwise([inputs, *hidden]))
+        self.gates = nn.ModuleList(GateNU(prior, inputs, between, width) for width in hidden)
+        self.width = hidden[-1]
+
+    def forward(
+        self, inputs: Float[Tensor, "*members rows inputs"], prior: Float[Tensor, "*members rows prior"]
+    ) -> Float[Tensor, "*members rows {self.width}"]:
+        inputs = inputs * self.embedding_gate(prior, inputs)
+        hidden = inputs
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            hidden = layer(hidden) * gate(prior, inputs)
+        return hidden
+
+
+class PersonalizedMLP(GatedMLP):
+    """A perceptron that the vertical personalises.
+
+    The prior of all gates is the vertical's embedding: users and items stand among the inputs, which the gates see too.
+    An unknown vertical has an embedding of zeros.
 
     Args:
         inputs: width of what comes in.
@@ -47,19 +76,10 @@ class PersonalizedMLP(nn.Module):
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int], count: int, prior: int) -> None:
-        super().__init__()
+        super().__init__(inputs, hidden, prior, prior)
         self.vertical = VerticalTable(count, prior, spread=0.1)
-        self.embedding_gate = GateNU(prior, inputs, prior, inputs)
-        self.layers = nn.ModuleList(Linear(*pair, relu=True) for pair in pairwise([inputs, *hidden]))
-        self.gates = nn.ModuleList(GateNU(prior, inputs, prior, width) for width in hidden)
-        self.width = hidden[-1]
 
     def forward(
         self, inputs: Float[Tensor, "*members rows inputs"], vertical: Int[Tensor, "*members rows"]
     ) -> Float[Tensor, "*members rows {self.width}"]:
-        prior = self.vertical(vertical)
-        inputs = inputs * self.embedding_gate(prior, inputs)
-        hidden = inputs
-        for layer, gate in zip(self.layers, self.gates, strict=True):
-            hidden = layer(hidden) * gate(prior, inputs)
-        return hidden
+        return super().forward(inputs, self.vertical(vertical))

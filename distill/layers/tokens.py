@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from distill.layers.embedding import FieldEmbedding
+from distill.layers.linear import Linear
 
 
 class Tokens(nn.Module):
@@ -23,17 +24,17 @@ class Tokens(nn.Module):
 
     def __init__(self, embedding: FieldEmbedding, width: int, beside: Sequence[int], numeric: int = 2) -> None:
         super().__init__()
-        self.numbers = nn.Linear(embedding.numbers, numeric * width) if embedding.numbers else None
-        self.project = nn.ModuleList(nn.Linear(known, width) for known in beside)
+        self.numbers = Linear(embedding.numbers, numeric * width) if embedding.numbers else None
+        self.project = nn.ModuleList(Linear(known, width) for known in beside)
         self.count = embedding.fields + len(beside) + (numeric if embedding.numbers else 0)
         self.width = width
 
     def forward(
         self,
-        fields: Float[Tensor, "rows fields {self.width}"],
-        numbers: Float[Tensor, "rows numbers"],
-        beside: Sequence[Float[Tensor, "rows _"]],
-    ) -> Float[Tensor, "rows {self.count} {self.width}"]:
+        fields: Float[Tensor, "*members rows fields {self.width}"],
+        numbers: Float[Tensor, "*members rows numbers"],
+        beside: Sequence[Float[Tensor, "*members rows _"]],
+    ) -> Float[Tensor, "*members rows {self.count} {self.width}"]:
         """The vectors of each row.
 
         Args:
