@@ -11,7 +11,7 @@ from distill.errors import RecipeError
 from distill.fleet import Fleet
 from distill.ranker import Ranker
 from distill.testing import check_ranker, example_features, example_schema
-from distill.testing.battery import CHECKS, Trial
+from distill.testing.battery import CHECKS, Trial, check_gradients
 from distill.testing.examples import example_schemas
 
 TINY: dict[str, dict[str, Any]] = {
@@ -59,16 +59,23 @@ def test_none_is_left_out():
     assert TINY.keys() == set(students.__all__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", students.__all__)
-def test_keeps_the_promises_of_a_ranker(name):
+def test_keeps_the_promises_of_a_ranker_on_every_kind_of_features(name):
     check_ranker(getattr(students, name), config(name, {}))
 
 
-@pytest.mark.parametrize(("name", "settings"), SWITCHES)
-def test_keeps_them_with_every_switch(name, settings):
+@pytest.mark.parametrize(("name", "settings"), [*((name, {}) for name in students.__all__), *SWITCHES])
+def test_keeps_the_promises_of_a_ranker(name, settings):
     schema = example_schemas()["two tasks"]  # Some switches name features, which other examples do not have.
     for check in CHECKS:
         check(Trial(getattr(students, name), config(name, settings), schema))
+
+
+@pytest.mark.parametrize("name", students.__all__)
+def test_copes_with_features_that_are_not_there(name):
+    for schema in example_schemas().values():
+        check_gradients(Trial(getattr(students, name), config(name, {}), schema))
 
 
 @pytest.mark.parametrize(("name", "settings"), [*((name, {}) for name in students.__all__), *SWITCHES])
