@@ -23,6 +23,7 @@ TINY: dict[type[Ranker], dict[str, Any]] = {
 }
 
 SWITCHES: list[tuple[type[Ranker], dict[str, Any]]] = [
+    *((model, {}) for model in TINY),
     (AutoAttention, {"inner": "sigmoid"}),
     (GEM, {"domain": "shared", "levels": 2, "sequence_layers": 2, "across": False}),
     (GEM, {"domain": "star", "projection": "static"}),
@@ -56,8 +57,10 @@ def features(rows: int = 12) -> Features:
     return made._replace(numeric=made.numeric.double(), vectors={k: v.double() for k, v in made.vectors.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", TINY)
 def test_keeps_the_promises_of_a_ranker(model):
+    """On every kind of features; on two tasks `test_keeps_them_with_every_switch` looks at each run of the tests."""
     check_ranker(model, config(model))
 
 

@@ -20,6 +20,7 @@ def test_keeps_the_promises_of_a_ranker(model: type[SequenceRanker]):
     check_ranker(model, model.Config(**SMALL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "switch",
     [
