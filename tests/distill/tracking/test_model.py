@@ -24,6 +24,7 @@ RECIPE = """
 name: served
 data:
   path: impressions.parquet
+  row_id: row_id
   split: {by: column, column: split}
   features:
     place: categorical
@@ -44,6 +45,7 @@ def written(folder: Path, rows: int = 600) -> pl.DataFrame:
         {
             "label": rng.integers(2, size=rows),
             "vertical": "cars",
+            "row_id": range(rows),
             "split": rng.choice(["train", "valid", "test"], size=rows, p=[0.7, 0.1, 0.2]),
             "place": rng.choice(["home", "work", "elsewhere"], size=rows),
             "item": rng.integers(9, size=rows),
@@ -86,7 +88,7 @@ def test_a_registered_student_answers_over_http_as_a_table_is_scored(tmp_path, m
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/cars/1", "--env-manager", "local"]
     server = subprocess.Popen([*command, "-p", str(port)], env={**os.environ, "MLFLOW_TRACKING_URI": uri})
     try:
-        said = asked(port, frame.drop("label", "vertical", "split")[:50], server)
+        said = asked(port, frame.drop("label", "vertical", "split", "row_id")[:50], server)
     finally:
         server.terminate()
         server.wait(30)
