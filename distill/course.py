@@ -6,7 +6,7 @@ from typing import NamedTuple
 from distill.data.impressions import Impressions, View
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
-from distill.member import DOMAIN, SOURCE, Member
+from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students, Trainer
 from distill.sharing import TeacherTables
@@ -23,7 +23,7 @@ class Course(NamedTuple):
         tell: called with the rows of each step.
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
-        tables: the teacher's embeddings, where students begin with them.
+        tables: makes the teacher's embeddings, for members that begin with them.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
     """
@@ -35,7 +35,7 @@ class Course(NamedTuple):
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
-    tables: TeacherTables | None = None
+    tables: Callable[[], TeacherTables] | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
 
@@ -59,6 +59,6 @@ class Course(NamedTuple):
         """A member before its first step; random weights are drawn from torch's global generator."""
         view = self.seen(member)
         ranker = self.students.model.build(view.schema(member.vertical), member.settings)
-        if self.tables is not None and member.arm == "distilled":
-            self.tables.start(ranker, view, member.vertical)
+        if self.tables is not None and SHARED in member.settings:
+            self.tables().start(ranker, view, member.vertical)
         return ranker

@@ -18,6 +18,9 @@ SOURCE = "teacher"
 DOMAIN = "domain"
 """Name of what the models of domains say."""
 
+SHARED = "table_rate"
+"""Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
+
 
 FORMAT = 2
 """Version of what is kept of a student; it counts up when an older one cannot be read any more."""
@@ -100,7 +103,7 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
     own = {
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
-        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}},
+        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}, "sharing": True},
     }
     matched = students.distill.representation.weight > 0
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
@@ -188,7 +191,7 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     if representation.weight:
         settings["representation_weight"] = representation.weight
     if students.distill.sharing is not None:
-        settings["table_rate"] = students.distill.sharing.rate
+        settings[SHARED] = students.distill.sharing.rate
     return settings
 
 

@@ -1,6 +1,7 @@
 """Transfer: everything that a recipe moves from the teacher to the students, made or found before they train."""
 
 from collections.abc import Callable
+from functools import cache, partial
 
 from distill.course import Course
 from distill.data.impressions import Impressions
@@ -10,11 +11,12 @@ from distill.fingerprint import fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SOURCE
+from distill.ranker import Ranker
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
 from distill.representing import tables_of, vectors_of
 from distill.scoring import Lesson
-from distill.sharing import widest
+from distill.sharing import TeacherTables, widest
 from distill.store import Store
 
 
@@ -80,8 +82,15 @@ def course_of(
         lesson = lesson_of(recipe, impressions)
         vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)
         course = course._replace(inputs=Inputs(view, vectors))
+    some = students.model.build(view.schema(impressions.verticals[0]))
     if distill.sharing is not None:
-        some = students.model.build(view.schema(impressions.verticals[0]))
-        width = widest(some)[1].weight.shape[-1]
-        course = course._replace(tables=tables_of(lesson_of(recipe, impressions), knowledge, width))
+        widest(some)
+    if isinstance(recipe.teacher, TrainedTeacher):
+        # Whether this recipe shares tables or not: members of one that does may stand in the same stack.
+        course = course._replace(tables=cache(partial(_tables, recipe, impressions, knowledge, some)))
     return course
+
+
+def _tables(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, some: Ranker) -> TeacherTables:
+    """The teacher's tables, as wide as those of some student."""
+    return tables_of(lesson_of(recipe, impressions), knowledge, widest(some)[1].weight.shape[-1])

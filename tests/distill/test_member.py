@@ -113,6 +113,13 @@ def test_what_changes_no_weight_leaves_no_trace(taught: Taught, channel: dict) -
     assert all(alone(changed[arm]) == alone(plain[arm]) for arm in plain)
 
 
+def test_numbers_and_starts_stand_in_one_stack_and_shapes_in_others(taught: Taught) -> None:
+    """A student that begins with the teacher's tables beside one that does not; one that sees more does not."""
+    stacks = [named(taught, **one)["distilled"].stack for one in ({}, {"sharing": {}}, {"logit": {"weight": 0.0}})]
+    assert len(set(stacks)) == 1
+    assert named(taught, input={"features": ["user_id"]})["distilled"].stack not in stacks
+
+
 def test_another_format_is_another_student(taught: Taught, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept in a form that cannot be read is not looked for."""
     before = named(taught, sharing={})
