@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
+from distill.channels import adapters_of, groups_of, ranking_of
 from distill.checkpoints import Checkpoints
 from distill.course import Course
 from distill.data.impressions import TEST, TRAIN, VALID
@@ -28,6 +29,7 @@ from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
+from distill.schedule import Schedule
 from distill.stopping import Validation
 
 CHECKPOINT = 30.0
@@ -182,12 +184,13 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     rows = rows_of(members, course)
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
-    steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
+    groups = groups_of(members, course, rows)
+    steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first, groups)
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
     view = course.seen(members[0])
-    feed = Feed(view, steps, seeds, course.sources, first, course.impressions.heard, course.matched)
+    feed = Feed(view, steps, seeds, course.sources, first, course.impressions.heard, course.matched, course.group)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     start = monotonic()
@@ -217,8 +220,11 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     distillation = Distillation(course.hears, weight, temperature, students.distill.logit.head)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
-    objective = Objective(distillation, _matching(course, settings))
-    return Learner(fleet, objective, pace, _heads(course, members), compiled=course.trainer.compile)
+    objective = Objective(
+        distillation, _matching(course, settings), ranking_of(course, settings), Schedule.of(settings)
+    )
+    heads, adapters = _heads(course, members), adapters_of(course, members, partial(_width, course, members[0]))
+    return Learner(fleet, objective, pace, heads, adapters, compiled=course.trainer.compile)
 
 
 def _matching(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from distill.data.impressions import Impressions, View
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
@@ -26,6 +28,7 @@ class Course(NamedTuple):
         tables: makes the teacher's embeddings, for members that begin with them.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
+        group: number of the user or session of every row, where the order within one is learnt.
     """
 
     students: Students
@@ -38,6 +41,7 @@ class Course(NamedTuple):
     tables: Callable[[], TeacherTables] | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
+    group: np.ndarray | None = None
 
     @property
     def matched(self) -> bool:

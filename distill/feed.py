@@ -70,6 +70,7 @@ class Feed:
         first: number of the first step that `steps` yields.
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
+        group: number of the user or session of every row of the data, where a loss compares rows of one.
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
+        group: np.ndarray | None = None,
     ) -> None:
         self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
+        self.group = None if group is None else torch.from_numpy(group)
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers each step's rows at once."""
@@ -91,6 +94,8 @@ class Feed:
             batch = self.view.take(rows)
             if self.view.hide.any():
                 batch = self._hide(batch, step)
+            if self.group is not None:
+                batch = batch._replace(group=self.group[rows])
             yield batch._replace(knowledge={name: self._hear(table, rows) for name, table in self.knowledge.items()})
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
-from distill.objective import Losses, Objective
+from distill.objective import Losses, Moment, Objective
 from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
 from distill.types import Batch
 
@@ -53,6 +53,7 @@ class Learner(LightningModule):
         objective: what a batch costs.
         pace: how fast and how long.
         heads: makes the fleet of auxiliary heads, if the teacher marks one.
+        adapters: makes the fleet of adapters, if they refine what the teacher says.
         compiled: whether torch.compile makes one program of forward, objective and backward.
     """
 
@@ -62,14 +63,16 @@ class Learner(LightningModule):
         objective: Objective,
         pace: Pace,
         heads: Callable[[], Fleet] | None = None,
+        adapters: Callable[[], Fleet] | None = None,
         *,
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.build, self.build_heads = build, heads
+        self.build, self.build_heads, self.build_adapters = build, heads, adapters
         self.objective, self.pace = objective, pace
         self.fleet: Fleet | None = None
         self.heads: Fleet | None = None
+        self.adapters: Fleet | None = None
         self.failed: dict[int, int] = {}
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
@@ -81,6 +84,7 @@ class Learner(LightningModule):
         if self.fleet is None:
             self.fleet = self.build()
             self.heads = self.build_heads() if self.build_heads else None
+            self.adapters = self.build_adapters() if self.build_adapters else None
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
@@ -97,7 +101,7 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
-        losses = self.cost(batch)
+        losses = self.cost(batch, self._progress(self.first_step + index, len(batch.weight)))
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
 
@@ -111,10 +115,16 @@ class Learner(LightningModule):
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
         self._resumed, self.first_step, self.failed = state, step, dict(failed)
 
-    def _cost(self, batch: Batch) -> Losses:
+    def _cost(self, batch: Batch, progress: Tensor | None = None) -> Losses:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
-        return self.objective(served, taught, batch)
+        return self.objective(served, taught, batch, Moment(progress, self.adapters))
+
+    def _progress(self, step: int, live: int) -> Float[Tensor, " members"] | None:
+        """The share of its steps that each member has behind it, where a weight depends on it."""
+        if self.objective.schedule is None:
+            return None
+        return (step / self.pace.steps[:live].float()).clamp_max(1).to(self.device)
 
     def _goes_on(self) -> dict[str, Tensor]:
         moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
@@ -122,7 +132,7 @@ class Learner(LightningModule):
 
     def _narrow(self, live: int) -> None:
         if live < len(self.fleet):
-            for stack in filter(None, (self.fleet, self.heads)):
+            for stack in filter(None, (self.fleet, self.heads, self.adapters)):
                 stack.narrow(live)
             self.adam.narrow(live)
 

@@ -9,8 +9,10 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
+from distill.recipe.moves import Distill, Pacing
 from distill.recipe.sections import Students
 from distill.sampling import pass_steps
+from distill.schedule import DECAYS
 
 Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
@@ -103,9 +105,13 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
     own = {
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
-        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}, "sharing": True},
+        "distill": {
+            "logit": {"weight": True, "temperature": True, "adapter": {"rate"}},
+            **{name: {"weight"} for name in ("representation", "ranking")},
+            **dict.fromkeys(("sharing", "schedule"), True),
+        },
     }
-    matched = students.distill.representation.weight > 0
+    matched = [students.distill.representation.weight > 0, students.distill.ranking.weight > 0]
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
     return fingerprint(students.model.shape, shared, matched, view.fingerprint, impressions.fingerprint, knowledge)
 
@@ -192,6 +198,19 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
         settings["representation_weight"] = representation.weight
     if students.distill.sharing is not None:
         settings[SHARED] = students.distill.sharing.rate
+    return settings | _paced(students.distill)
+
+
+def _paced(distill: Distill) -> dict[str, float]:
+    """The same of those channels that came later."""
+    settings = {}
+    if distill.ranking.weight:
+        settings["ranking_weight"] = distill.ranking.weight
+    if distill.logit.adapter is not None:
+        settings["adapter_rate"] = distill.logit.adapter.rate
+    if distill.schedule != Pacing():
+        settings["decay"] = float(DECAYS.index(distill.schedule.decay))
+        settings["warm_up"] = distill.schedule.warm_up
     return settings
 
 
@@ -200,6 +219,10 @@ def _lesson(students: Students, knowledge: str) -> list[object]:
     distill, lesson = students.distill, [knowledge, students.distill.logit.head]
     if distill.representation.weight:
         lesson.append(distill.representation.loss)
+    if distill.ranking.weight:
+        lesson.append([distill.ranking.loss, distill.ranking.group])
+    if distill.logit.adapter is not None:
+        lesson.append(distill.logit.adapter.form)
     return lesson + [one for one in (distill.input, distill.sharing) if one is not None]
 
 

@@ -78,6 +78,9 @@ def course_of(
         what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
         raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
+    if distill.ranking.weight > 0:
+        column = distill.ranking.group
+        course = course._replace(group=impressions.user if column is None else impressions.key(column))
     if distill.input is not None:
         lesson = lesson_of(recipe, impressions)
         vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)

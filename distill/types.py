@@ -116,7 +116,8 @@ class Batch(NamedTuple):
     """Impressions as a learner sees them.
 
     `valid` masks labels that do not exist; `weight` is 0 for rows that only fill up a batch;
-    `knowledge` maps the name of a source to what it says.
+    `knowledge` maps the name of a source to what it says; `group` numbers the user or session of each row, where a
+    loss compares rows of one.
     """
 
     features: Features
@@ -124,3 +125,4 @@ class Batch(NamedTuple):
     valid: Bool[Tensor, "*members rows tasks"]
     weight: Float[Tensor, "*members rows"]
     knowledge: dict[str, Signal]
+    group: Int[Tensor, "*members rows"] | None = None

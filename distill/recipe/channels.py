@@ -18,6 +18,7 @@ KNOWN: tuple[KeyPath, ...] = (("data", "features"), ("teacher", "features"))
 def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     """Every relation of a channel that does not hold."""
     yield from _logit(recipe)
+    yield from _ranking(recipe)
     if isinstance(recipe.teacher, OutsideTeacher):
         yield from _needs_weights(recipe)
     else:
@@ -34,6 +35,19 @@ def _logit(recipe: Recipe) -> Iterator[Finding]:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
         yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+
+
+def _ranking(recipe: Recipe) -> Iterator[Finding]:
+    channel, path = recipe.students.distill.ranking, (*DISTILL, "ranking")
+    if channel.weight == 0:
+        return
+    if channel.group is None and recipe.data.user is None:
+        what = "which rows are to be compared is open: there is neither data.user nor a group."
+        yield Finding(path, what, "Name a column of users or sessions.", (("data", "user"), (*path, "group")))
+    if channel.loss == "listwise_softmax" and recipe.students.distill.logit.head == "serving":
+        what = "shares of exp(log-odds) pull against calibration, and the serving head would follow."
+        remedy = "Use listwise, or logit.head: auxiliary."
+        yield Finding((*path, "loss"), what, remedy, ((*path, "loss"), (*DISTILL, "logit", "head")))
 
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:

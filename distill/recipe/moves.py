@@ -4,7 +4,18 @@ from typing import Literal
 
 from pydantic import Field
 
+from distill.adapter import Form
+from distill.schedule import Decay
 from distill.types import Settings
+
+
+class StudentAdapter(Settings):
+    """A small model of each student's own that refines the teacher's log-odds by labels, before it learns from them."""
+
+    form: Form = "platt"
+    """`platt`: a slope and a shift for each task; `mlp`: those, and a small network of the student's features."""
+    rate: float = Field(default=10.0, gt=0)
+    """How fast it learns, as a multiple of the student's learning rate."""
 
 
 class LogitChannel(Settings):
@@ -21,6 +32,8 @@ class LogitChannel(Settings):
     source: Literal["teacher", "domain", "both"] | None = None
     """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
     any, else the teacher's."""
+    adapter: StudentAdapter | None = None
+    """Refines the marks where the teacher is stale or biased; null takes them as they are."""
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
@@ -33,6 +46,26 @@ class RepresentationChannel(Settings):
     """Of the loss, beside the others; 0 matches nothing."""
     loss: Matching = "cosine"
     """What near means; see `distill losses`."""
+
+
+class RankingChannel(Settings):
+    """The teacher's order of rows of one user or session, learnt by the head that it marks."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Of the loss, beside the others; 0 ranks nothing."""
+    loss: Literal["listwise", "listwise_unnormalised", "pairwise", "margin_mse", "listwise_softmax"] = "listwise"
+    """What the order means; see `distill losses`. `listwise` does not pull against calibration."""
+    group: str | None = None
+    """Column whose value the rows to be compared have in common; `data.user` where none is given."""
+
+
+class Pacing(Settings):
+    """How the weights of all that is learnt from others go on, over the steps of all passes."""
+
+    decay: Decay = "constant"
+    """`constant`, or down to zero with the last step: `linear`, or `cosine`, slow at first and at the end."""
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps in which the weights grow from zero, before they decay."""
 
 
 class InputChannel(Settings):
@@ -65,6 +98,10 @@ class Distill(Settings):
     """The logit channel."""
     representation: RepresentationChannel = RepresentationChannel()
     """Representation matching."""
+    ranking: RankingChannel = RankingChannel()
+    """The order within a user or a session."""
+    schedule: Pacing = Pacing()
+    """How the weights of all of these go on."""
     input: InputChannel | None = None
     """The teacher's representation as an input of the student."""
     sharing: SharingChannel | None = None
