@@ -4,14 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from distill.adapter import Adapter
+from distill.agreement import ROWS, Agreement, spread
 from distill.course import Course
+from distill.feed import Feed
 from distill.fingerprint import derived_seed
 from distill.fleet import Fleet, seeded
 from distill.losses import LOSSES
 from distill.member import Member
 from distill.objective import Ranking
+from distill.sampling import FILL
+from distill.types import Batch
 
 
 def adapters_of(course: Course, members: Sequence[Member], width: Callable[[], int]) -> Callable[[], Fleet] | None:
@@ -55,3 +60,34 @@ def groups_of(members: Sequence[Member], course: Course, rows: Sequence[np.ndarr
         return None
     ranked = [one.settings.get("ranking_weight", 0.0) > 0 for one in members]
     return [course.group[own] if yes else None for own, yes in zip(rows, ranked, strict=True)]
+
+
+def agreement_of(
+    members: Sequence[Member],
+    course: Course,
+    rows: Sequence[np.ndarray],
+    pass_steps: Tensor,
+    keep: Callable[[int, float], None],
+) -> Agreement:
+    """What tells, pass by pass, whether teacher and labels pull alike.
+
+    Args:
+        members: in the order of the stack.
+        course: what they are trained with.
+        rows: their training rows.
+        pass_steps: steps of one pass of each.
+        keep: called with a member's place and the cosine.
+    """
+    few, seeds, view = [spread(own) for own in rows], [one.random_seed for one in members], course.seen(members[0])
+
+    def batch(places: list[int]) -> Batch:
+        table = np.full((len(places), ROWS), FILL)
+        for own, place in zip(table, places, strict=True):
+            own[: len(few[place])] = few[place]
+        own_seeds, steps = [seeds[place] for place in places], [torch.from_numpy(table)]
+        heard, matched = course.impressions.heard, course.matched
+        return next(iter(Feed(view, steps, own_seeds, course.sources, 0, heard, matched, course.group)))
+
+    weights = ("logit_weight", "representation_weight", "ranking_weight")
+    asked = [any(one.settings.get(name, 0.0) > 0 for name in weights) for one in members]
+    return Agreement(pass_steps, torch.tensor(asked), batch, keep)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
-from distill.channels import adapters_of, groups_of, ranking_of
+from distill.channels import adapters_of, agreement_of, groups_of, ranking_of
 from distill.checkpoints import Checkpoints
 from distill.course import Course
 from distill.data.impressions import TEST, TRAIN, VALID
@@ -43,11 +43,14 @@ class Trained(NamedTuple):
         validations: how each member did after each pass.
         curves: mean training loss of each member in each pass, in nats.
         failed: place of a member -> why it failed.
+        cosines: of the gradients of label and teacher, of each member after each pass; empty where
+            there is no teacher.
     """
 
     validations: list[Validation]
     curves: list[list[float]]
     failed: dict[int, str]
+    cosines: list[list[float | None]]
 
 
 class Measured(NamedTuple):
@@ -125,7 +128,9 @@ class Cohort:
             Validation(np.array([np.nan if x is None else x for x in one["cross_entropy"]]), *one["rest"])
             for one in record["validations"]
         ]
-        return Trained(validations, record["curves"], {int(place): why for place, why in record["failed"].items()})
+        failed = {int(place): why for place, why in record["failed"].items()}
+        # Cohorts that were trained before cosines were taken down have none.
+        return Trained(validations, record["curves"], failed, record.get("cosines", [[] for _ in self.members]))
 
     def judge(self, course: Course, passes: Sequence[int]) -> None:
         """Takes each member after the pass that was decided for it, and scores its test rows."""
@@ -192,7 +197,8 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     view = course.seen(members[0])
     feed = Feed(view, steps, seeds, course.sources, first, course.impressions.heard, course.matched, course.group)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
-    callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    agreement = agreement_of(members, course, rows, steps.pass_steps, recorder.agree)
+    callbacks = [Passes(steps.pass_steps, recorder.keep), agreement, Advance(course.tell), save]
     start = monotonic()
     train(learner, feed, callbacks, course.trainer.device, settings.precision)
     seconds, seen = monotonic() - start, steps.seen(int(steps.steps[0])) - steps.seen(first)

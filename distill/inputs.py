@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
+import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from distill.data.impressions import View
-from distill.fingerprint import fingerprint
+from distill.data.impressions import Impressions, View
+from distill.data.slicing import seconds_a_unit
+from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
+from distill.recipe.moves import InputChannel
 from distill.types import Batch, FeatureSchema
 
 NAME = "teacher/representation"
@@ -24,11 +28,13 @@ class Inputs(View):
     Args:
         view: the features that students see without a teacher.
         vectors: the teacher's table, with the moments of its coordinates.
+        cache: for each row of the data the row whose vector it has, -1 for a miss; each its own where None.
     """
 
-    def __init__(self, view: View, vectors: Knowledge) -> None:
+    def __init__(self, view: View, vectors: Knowledge, cache: Int[np.ndarray, " rows"] | None = None) -> None:
         self.__dict__ |= view.__dict__
         self.view, self.vectors = view, vectors
+        self.cache = None if cache is None else torch.from_numpy(cache)
         self.fingerprint = fingerprint(view.fingerprint, vectors.manifest.fingerprint)
         self._mean, self._spread = (torch.tensor(vectors.facts[name]) for name in ("mean", "spread"))
 
@@ -40,6 +46,38 @@ class Inputs(View):
     def take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         """Gathers the impressions with these row numbers, and the vectors beside them."""
         batch = self.view.take(rows)
-        said, covered = self.vectors.take(rows)
+        said, covered = self.vectors.take(rows if self.cache is None else self.cache[rows].where(rows >= 0, rows))
         vector = ((said.representation - self._mean) / self._spread) * covered.unsqueeze(-1)
         return batch._replace(features=batch.features._replace(vectors={**batch.features.vectors, NAME: vector}))
+
+
+def cached(impressions: Impressions, channel: InputChannel) -> Int[np.ndarray, " rows"] | None:
+    """The row whose vector each row of the data finds in a cache as the recipe describes it, -1 for a miss.
+
+    None where the cache is perfect: every row finds its own.
+    """
+    if not (channel.misses or channel.age):
+        return None
+    found = np.arange(impressions.rows)
+    if channel.age:
+        found = _earlier(impressions, channel.age * 3600)
+    if channel.misses:
+        who = np.arange(impressions.rows) if impressions.user is None else np.asarray(impressions.user)
+        draws = np.random.default_rng(derived_seed(0, "cache")).random(int(who.max(initial=0)) + 1)
+        found[draws[who] < channel.misses] = -1
+    return found
+
+
+def _earlier(impressions: Impressions, seconds: float) -> Int[np.ndarray, " rows"]:
+    """The last row of the same user and vertical that is so much earlier, -1 where there is none."""
+    rows = pl.DataFrame(
+        {
+            "user": np.asarray(impressions.user),
+            "vertical": np.asarray(impressions.vertical),
+            "time": np.asarray(impressions.time, dtype=np.float64) * seconds_a_unit(impressions),
+        }
+    ).with_row_index("row")
+    asked = rows.with_columns(time=pl.col("time") - seconds).sort("time", maintain_order=True)
+    known = rows.rename({"row": "cached"}).sort("time", maintain_order=True)
+    found = asked.join_asof(known, on="time", by=["user", "vertical"], strategy="backward", check_sortedness=False)
+    return found.sort("row")["cached"].cast(pl.Int64).fill_null(-1).to_numpy().copy()

@@ -9,7 +9,7 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
-from distill.recipe.moves import Distill, Pacing
+from distill.recipe.moves import Distill, Pacing, SharingChannel
 from distill.recipe.sections import Students
 from distill.sampling import pass_steps
 from distill.schedule import DECAYS
@@ -164,7 +164,7 @@ def _member(
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common += [tables, FORMAT, *_thinned(impressions)]
-    lesson = _lesson(students, knowledge) if arm == "distilled" else []
+    lesson = _lesson(students, knowledge, settings) if arm == "distilled" else []
     return Member(
         vertical=vertical,
         domain=impressions.domains[vertical],
@@ -196,9 +196,15 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
     if representation.weight:
         settings["representation_weight"] = representation.weight
-    if students.distill.sharing is not None:
-        settings[SHARED] = students.distill.sharing.rate
-    return settings | _paced(students.distill)
+    return settings | _shared(students.distill.sharing) | _paced(students.distill)
+
+
+def _shared(sharing: SharingChannel | None) -> dict[str, float]:
+    """How fast a member learns the embeddings that it begins with, and how far it may go."""
+    if sharing is None:
+        return {}
+    settings = {SHARED: 0.0 if sharing.tables == "frozen" else sharing.rate}
+    return settings | ({"table_pull": sharing.pull} if sharing.tables == "pulled" else {})
 
 
 def _paced(distill: Distill) -> dict[str, float]:
@@ -214,7 +220,7 @@ def _paced(distill: Distill) -> dict[str, float]:
     return settings
 
 
-def _lesson(students: Students, knowledge: str) -> list[object]:
+def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -> list[object]:
     """What decides how a distilled student turns out, beyond what its twin has too."""
     distill, lesson = students.distill, [knowledge, students.distill.logit.head]
     if distill.representation.weight:
@@ -223,7 +229,11 @@ def _lesson(students: Students, knowledge: str) -> list[object]:
         lesson.append([distill.ranking.loss, distill.ranking.group])
     if distill.logit.adapter is not None:
         lesson.append(distill.logit.adapter.form)
-    return lesson + [one for one in (distill.input, distill.sharing) if one is not None]
+    if distill.input is not None:
+        lesson.append(distill.input.model_dump(mode="json", exclude_defaults=True))
+    if distill.sharing is not None:  # Frozen and pulled are numbers among the settings.
+        lesson.append({"tables": "start", "rate": settings[SHARED]})
+    return lesson
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:

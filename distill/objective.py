@@ -1,10 +1,11 @@
 """Objective: what a member's loss is. The only place that reduces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from distill.adapter import fit
 from distill.losses import binary_cross_entropy, logit_distillation
@@ -146,6 +147,12 @@ class Objective:
         if self.matching is not None:
             distilled = distilled + self._matched(taught, batch, moment, self.matching)
         return Costs(label, kept, distilled, fitted)
+
+    def of(self, places: Sequence[int]) -> "Objective":
+        """The objective of the members at some places alone, at full weights: no schedule."""
+        parts = (self.distillation, self.matching, self.ranking)
+        pick = lambda one: one[list(places)] if isinstance(one, Tensor) else one  # noqa: E731
+        return Objective(*tree_map(pick, parts))
 
     def _marked(
         self, taught: Prediction, teacher: Tensor, covered: Tensor, moment: Moment

@@ -151,6 +151,7 @@ def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[
         curves={
             "train/loss": list(enumerate(student.losses, 1)),
             "valid/ne": list(enumerate(student.validation, 1)),
+            "train/gradient_cosine": [(turn, one) for turn, one in enumerate(student.cosines, 1) if one is not None],
         },
         status="FAILED" if student.reason else "FINISHED",
     )

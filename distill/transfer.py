@@ -8,7 +8,7 @@ from distill.data.impressions import Impressions
 from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch
 from distill.fingerprint import fingerprint
-from distill.inputs import Inputs
+from distill.inputs import Inputs, cached
 from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SOURCE
 from distill.ranker import Ranker
@@ -84,7 +84,7 @@ def course_of(
     if distill.input is not None:
         lesson = lesson_of(recipe, impressions)
         vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)
-        course = course._replace(inputs=Inputs(view, vectors))
+        course = course._replace(inputs=Inputs(view, vectors, cached(impressions, distill.input)))
     some = students.model.build(view.schema(impressions.verticals[0]))
     if distill.sharing is not None:
         widest(some)

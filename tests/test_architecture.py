@@ -38,7 +38,7 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("auditing", "channels", "domains", "representing", "transfer", "probing", "serving"),
+        *("agreement", "auditing", "channels", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),

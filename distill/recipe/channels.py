@@ -23,6 +23,7 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
         yield from _needs_weights(recipe)
     else:
         yield from _input(recipe)
+        yield from _cache(recipe)
         yield from _sharing(recipe)
 
 
@@ -71,9 +72,25 @@ def _input(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(place, f'"{name}" is named twice.', "Remove one.")
 
 
+def _cache(recipe: Recipe) -> Iterator[Finding]:
+    """The age of a cached vector needs to be known."""
+    channel, data = recipe.students.distill.input, recipe.data
+    if channel is not None and channel.age > 0 and (data.user is None or data.time is None):
+        what = "needs data.user and data.time: whose vector it is, and since when."
+        yield Finding(
+            (*INPUT, "age"), what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time"))
+        )
+
+
 def _sharing(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.students.distill.sharing is None:
+    sharing = recipe.students.distill.sharing
+    if sharing is None:
         return
+    if sharing.tables == "frozen" and "rate" in sharing.model_fields_set:
+        yield Finding((*SHARING, "rate"), "frozen embeddings have no rate.", "Leave it out, or say tables: start.")
+    if sharing.tables != "pulled" and "pull" in sharing.model_fields_set:
+        what = f"embeddings that are {sharing.tables} are not drawn back."
+        yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
     features = recipe.data.features
     theirs, ours = (
         by_table({name: features[name] for name in _features(recipe, section.features)})

@@ -73,15 +73,22 @@ class InputChannel(Settings):
 
     features: tuple[str, ...] = Field(min_length=1)
     """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
+    misses: float = Field(default=0.0, ge=0, lt=1)
+    """Share of users (rows, where no user is named) whom the cache does not have, in training and in scoring alike."""
+    age: float = Field(default=0.0, ge=0)
+    """Hours by which the cache lags: a vector is that of the user's last row in the vertical at least so much earlier,
+    and a miss where there is none."""
 
 
 class SharingChannel(Settings):
     """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
 
-    tables: Literal["start"] = "start"
-    """`start`: they are where the student begins."""
+    tables: Literal["start", "frozen", "pulled"] = "start"
+    """They are where the student begins (`start`), where it stays (`frozen`), or where it is drawn back to."""
     rate: float = Field(default=1.0, ge=0)
     """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+    pull: float = Field(default=1.0, gt=0)
+    """How strongly `pulled` ones are drawn back: as weight decay is to zero, to where they began."""
 
 
 class Fallback(Settings):

@@ -104,27 +104,21 @@ def test_rows_without_a_mark_or_a_label_do_not_count() -> None:
     assert torch.equal(refined.grad != 0, counts)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["platt", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_it_mends_a_shift_and_a_temperature(form: Form) -> None:
     """A stale teacher, three times too sure of itself and 1.5 too high: what is learnt from it is right again, and
-    without the adapter is not."""
-    batch, test = world(3000, 1.5, 1 / 3), world(3000, 1.5, 1 / 3, seed=1)
+    without the adapter is not. The truth is z / 3 - .5 of what it says, and those are the two numbers found."""
+    batch, test = world(2000, 1.5, 1 / 3), world(2000, 1.5, 1 / 3, seed=1)
     truth = (test.knowledge["teacher"].prediction.logit - 1.5) / 3
     error = {}
     for kind in (None, form):
-        one = learner(kind, (1,), 200)
-        train(one, Same(batch, 200), [], "cpu")
+        one = learner(kind, (1,), 150)
+        train(one, Same(batch, 150), [], "cpu")
         error[kind] = (one.fleet(test.features).logit.sigmoid() - truth.sigmoid()).abs().mean().item()
     assert error[form] < 0.03 and error[None] > 2.5 * error[form]
-
-
-def test_two_numbers_are_those_of_platt() -> None:
-    """The truth is z / 3 - .5 of what the teacher says: the slope and the shift that it was wrong by."""
-    one = learner("platt", (1,), 200)
-    train(one, Same(world(5000, 1.5, 1 / 3), 200), [], "cpu")
     adapter = one.adapters.member(0)
-    found = [1 + 3.0 * adapter.slope.item(), 3.0 * adapter.shift.item()]
-    assert found == pytest.approx([1 / 3, -0.5], abs=0.1)
+    if form == "platt":
+        assert [1 + 3.0 * adapter.slope.item(), 3.0 * adapter.shift.item()] == pytest.approx([1 / 3, -0.5], abs=0.1)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -145,16 +139,16 @@ def test_a_stack_gives_each_member_what_it_gets_alone(form: Form) -> None:
             )
         },
     )
-    together = learner(form, (1, 2, 3), 20)
-    train(together, Same(joined, 20), [], "cpu")
+    together = learner(form, (1, 2, 3), 8)
+    train(together, Same(joined, 8), [], "cpu")
     for place, batch in enumerate(batches):
-        alone = learner(form, (place + 1,), 20)
-        train(alone, Same(batch, 20), [], "cpu")
+        alone = learner(form, (place + 1,), 8)
+        train(alone, Same(batch, 8), [], "cpu")
         for ours, theirs in ((together.fleet, alone.fleet), (together.adapters, alone.adapters)):
             for name, tensor in theirs.state(0).items():
                 torch.testing.assert_close(ours.state(place)[name], tensor, rtol=1e-4, atol=1e-6)
     control, plain = learner(form, (1,), 20, weight=0.0), learner(None, (1,), 20, weight=0.0)
     for one in (control, plain):
-        train(one, Same(batches[0], 20), [], "cpu")
+        train(one, Same(batches[0], 8), [], "cpu")
     assert all(torch.equal(control.fleet.state(0)[name], tensor) for name, tensor in plain.fleet.state(0).items())
     assert math.isfinite(control.costs.item())

@@ -48,9 +48,11 @@ tracking: {uri: null}
 workers: 1
 """
 BESIDE = [
-    "students.distill.logit={weight: 1.0, head: auxiliary}",
+    "students.distill.logit={weight: 1.0, head: auxiliary, adapter: {form: mlp}}",
     "students.distill.representation={weight: 0.3, loss: cosine}",
-    "students.distill.sharing={rate: 0.5}",
+    "students.distill.ranking={weight: 0.2}",
+    "students.distill.schedule={decay: cosine, warm_up: 0.1}",
+    "students.distill.sharing={tables: pulled, rate: 0.5}",
 ]
 ALL = [*BESIDE, "students.distill.input={features: [user_id]}"]
 
