@@ -175,7 +175,7 @@ class Objective:
         near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
         return near * covered * self._now(matching.weight, near, moment)[:, None]
 
-    def _now(self, weight: Float[Tensor, " members"], like: Tensor, moment: Moment) -> Float[Tensor, " members"]:
+    def _now(self, weight: Float[Tensor, " all"], like: Tensor, moment: Moment) -> Float[Tensor, " members"]:
         """A weight of the members that are still in the stack, as it is at this moment."""
         weight = weight.to(like)[: len(like)]
         if self.schedule is None or moment.progress is None:

@@ -21,8 +21,8 @@ class Schedule(NamedTuple):
         warm_up: share of each member's steps in which the weight grows to its full size.
     """
 
-    decay: Float[Tensor, " members"]
-    warm_up: Float[Tensor, " members"]
+    decay: Float[Tensor, " all"]
+    warm_up: Float[Tensor, " all"]
 
     @classmethod
     def of(cls, settings: Sequence[Mapping[str, float]]) -> "Schedule | None":

@@ -196,6 +196,12 @@ def test_a_killed_run_with_every_channel_goes_on_with_the_same_numbers(
     assert same(every.train(tmp_path), whole[1])
 
 
+def test_gradients_are_compared_after_each_pass_of_who_is_taught(whole: tuple[Path, list[Student]]) -> None:
+    for student in whole[1]:
+        assert len(student.cosines) == (2 if student.member.arm == "distilled" else 0)
+        assert all(-1 <= cosine <= 1 for cosine in student.cosines)
+
+
 def test_a_worker_finds_what_the_run_has_made(
     every: Run, whole: tuple[Path, list[Student]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
