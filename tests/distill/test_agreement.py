@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similar
 
 from distill.agreement import ROWS, cosines, spread
 from distill.objective import Distillation, Objective
-from distill.types import Batch, Prediction, Signal
+from distill.types import Batch, Features, Prediction, Signal
 from tests.distill.test_adapter import learner, world
 
 
@@ -19,14 +19,13 @@ def taught(batch: Batch, logit: torch.Tensor) -> Batch:
 
 
 def joined(batches: list[Batch]) -> Batch:
-    one = batches[0]
-    features = one.features._replace(numeric=torch.cat([each.features.numeric for each in batches]))
+    seen = (torch.cat([getattr(one.features, name) for one in batches]) for name in Features._fields[:3])
     marks = torch.cat([each.knowledge["teacher"].prediction.logit for each in batches])
     said = Signal(Prediction(marks, torch.zeros(len(batches), marks.shape[1], 0)), torch.ones(marks.shape[:2]).bool())
     label, valid, weight = (
         torch.cat([getattr(each, name) for each in batches]) for name in ("label", "valid", "weight")
     )
-    return Batch(features, label, valid, weight, {"teacher": said})
+    return Batch(Features(*seen, {}, {}), label, valid, weight, {"teacher": said})
 
 
 def test_it_is_the_cosine_of_what_autograd_finds_for_each_alone() -> None:
