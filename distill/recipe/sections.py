@@ -165,9 +165,9 @@ class Domains(Settings):
     """How they learn: in one pass."""
     distill: DomainDistill = DomainDistill()
     """What they learn from the teacher."""
-    clusters: int | None = Field(default=None, ge=2)
-    """How many domains to find, by what the teacher makes of the verticals; where none is given, they are those of
-    data.domain."""
+    clusters: int | None = Field(default=None, ge=1)
+    """How many domains to find, by what the teacher makes of the verticals; 1 is one of them all. Where none is given,
+    they are those of data.domain."""
 
 
 class Stopping(Settings):
@@ -280,6 +280,17 @@ class Recipe(Settings):
         return self.students.distill.logit.source or ("domain" if self.domains else "teacher")
 
     @property
+    def domain_start(self) -> bool:
+        """Whether students begin as the model of their domain."""
+        sharing = self.students.distill.sharing
+        return sharing is not None and sharing.source == "domain"
+
+    @property
+    def domain_input(self) -> bool:
+        """Whether domain models see the teacher's vector, as the students do that begin as copies of them."""
+        return self.domain_start and self.students.distill.input is not None
+
+    @property
     def transfer(self) -> Literal["direct", "hierarchical"]:
         """How it comes to the students what the teacher knows."""
-        return "direct" if self.source == "teacher" else "hierarchical"
+        return "direct" if self.source == "teacher" and not self.domain_start else "hierarchical"
