@@ -118,7 +118,7 @@ def test_a_run_reports_it_and_the_control_knows_nothing_of_it(folder: Path) -> N
     frozen = run(recipe_of(folder, "students.distill.sharing.rate=0", "domains.clusters=1"), Progress())
     plain = run(recipe_of(folder, "domains=null", "students.distill.sharing=null"), Progress())
     nes = [{one["member"]: one["ne"] for one in table["students"]} for table in (frozen, plain)]
-    assert frozen["summary"]["ne_student"] == pytest.approx(frozen["summary"]["ne_domain"], abs=1e-6)
+    assert frozen["summary"]["ne_student"] == pytest.approx(frozen["summary"]["ne_domain"], abs=1e-4)  # in 16 bits
     for member in nes[0]:
         assert (nes[0][member] == nes[1][member]) == ("control" in member)
 
