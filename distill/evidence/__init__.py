@@ -31,7 +31,7 @@ from distill.evidence.methods import (
     times_plain,
     transfer_ratio,
 )
-from distill.evidence.resampling import Sums, paired, poisson_weights, pool
+from distill.evidence.resampling import Sums, level_out, paired, poisson_weights, pool
 from distill.evidence.verdicts import Verdict, discoveries, rows_wanted, verdict
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "discoveries",
     "gap_closed",
     "kept",
+    "level_out",
     "method_difference",
     "method_gain",
     "ne_gain",
