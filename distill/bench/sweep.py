@@ -69,7 +69,7 @@ def measured(path: Path, overrides: Sequence[str], count: int = SAMPLE) -> Itera
         count: size of the sample.
 
     Raises:
-        RecipeError: the sweep is halved, so that its students are not those of its points.
+        RecipeError: the sweep is halved or searches, so that its students are not those of its points.
     """
     sweep = load(path, overrides)
     if sweep.halving is not None:
@@ -77,7 +77,7 @@ def measured(path: Path, overrides: Sequence[str], count: int = SAMPLE) -> Itera
             Fault(str(path), "how much work a halved sweep is turns out on the way.", "Leave halving out.")
         )
     store = Store(sweep.base.store)
-    pool = Pool(taught(sweep, store, Progress()), store, lambda rows: None)
+    pool = Pool(taught(sweep.points, store, Progress()), store, lambda rows: None)
     members = list({member.fingerprint: member for member in pool.everyone}.values())
     wanting = sum(len(cohort.members) for cohort in pool.wanting())
     ours = yield from _together(path, overrides, "" if wanting == len(members) else "some students are there already")
