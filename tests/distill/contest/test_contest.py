@@ -72,12 +72,12 @@ def table(sweep: Sweep) -> dict:
 
 def test_each_teacher_has_its_figures_by_plain_formulas(table: dict, sweep: Sweep) -> None:
     each = contenders(sweep, 2, Store(sweep.base.store), Progress(), trees=True)
-    assert [one.name for one in each[:3]] == ["embedding=4", "DNN", TREES] or each[0].name == "teacher"
+    assert [one.name for one in each] == ["embedding=4", "DNN", TREES] * 2
     for line in table["teachers"]:
         group = [one for one in each if one.name == line["teacher"]]
         found = [plain(one.impressions, one.knowledge, TEST) for one in group]
         for place, name in enumerate(("ne", "auc", "ne_mean", "auc_mean")):
-            assert line[name] == pytest.approx(np.mean([one[place] for one in found]), rel=1e-9)
+            assert line[name] == pytest.approx(np.mean([one[place] for one in found]), rel=1e-6)
         assert (line["ne_low"], line["ne_high"]) == pytest.approx((min(found)[0], max(found)[0]))
         assert line["ne_valid"] == pytest.approx(
             np.mean([plain(one.impressions, one.knowledge, VALID)[0] for one in group])
@@ -108,8 +108,8 @@ def test_a_gain_is_the_first_teachers_ne_minus_this_ones(table: dict) -> None:
     first, *others = table["teachers"]
     assert first["ne_gain"] is None
     for line in others:
-        assert line["ne_gain"] == pytest.approx(first["ne"] - line["ne"], abs=1e-9)
-        assert line["ne_mean_gain"] == pytest.approx(first["ne_mean"] - line["ne_mean"], abs=1e-9)
+        assert line["ne_gain"] == pytest.approx(first["ne"] - line["ne"], abs=1e-6)
+        assert line["ne_mean_gain"] == pytest.approx(first["ne_mean"] - line["ne_mean"], abs=1e-6)
         assert line["ne_gain_low"] < line["ne_gain"] < line["ne_gain_high"]
 
 
