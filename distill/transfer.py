@@ -51,6 +51,22 @@ def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) ->
     return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
 
 
+def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:
+    """What the students of a recipe see that has the teacher's vector among its features.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        knowledge: the teacher's marks.
+        store: where the vectors are found or made.
+    """
+    shown = recipe.students.distill.input
+    assert shown is not None, "the recipe has no such channel"
+    view = impressions.view(recipe.students.features, "vertical")
+    lesson = lesson_of(recipe, impressions)
+    return Inputs(view, vectors_of(lesson, knowledge, shown.features, store.knowledge))
+
+
 def course_of(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
 ) -> Course:
@@ -77,9 +93,7 @@ def course_of(
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
         raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
     if distill.input is not None:
-        lesson = lesson_of(recipe, impressions)
-        vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)
-        course = course._replace(inputs=Inputs(view, vectors))
+        course = course._replace(inputs=inputs_of(recipe, impressions, knowledge, store))
     if distill.sharing is not None:
         some = students.model.build(view.schema(impressions.verticals[0]))
         width = widest(some)[1].weight.shape[-1]

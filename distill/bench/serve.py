@@ -95,8 +95,8 @@ def _timed(call: Callable[[], object], calls: int) -> Sequence[float]:
 
 def _throughputs(student: Export, folder: Path, scale: Scale) -> Iterator[Figure]:
     """Rows per CPU second of one core, from raw columns and from features."""
-    frame = next(RawRows(folder / "impressions.parquet").blocks(list(student.preprocessor.columns), 1 << 16))
-    features = student.preprocessor.read(frame)
+    frame = next(RawRows(folder / "impressions.parquet").blocks(list(student.columns()), 1 << 16))
+    features = student.read(frame)
     for name, work in (("raw", lambda: student.score(frame)), ("features", lambda: student.say(features))):
         work()
         seconds = [seconds_of(work, cpu_seconds) for _ in range(scale.rounds)]

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
-from distill.data.impressions import TEST
+from distill.data.impressions import TEST, View
+from distill.data.vectors import beside
 from distill.errors import ExportError, Fault
 from distill.export.finding import Found, Run
 from distill.feed import CHUNK
+from distill.inputs import NAME, Inputs
 from distill.serving.export import Export
 from distill.serving.manifest import Format
 
@@ -43,7 +45,7 @@ def proven(run: Run, student: Found, export: Export, kind: Format) -> Difference
     """
     rows = run.impressions.select(TEST, student.member.vertical)
     chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-    said = [export.say(run.view.take(torch.from_numpy(chunk)).features) for chunk in chunks]
+    said = [export.say(student.view.take(torch.from_numpy(chunk)).features) for chunk in chunks]
     if not said:
         return Difference(0.0, 0.0, True)
     logit, probability = (torch.cat(tensors).numpy() for tensors in zip(*said, strict=True))
@@ -51,7 +53,7 @@ def proven(run: Run, student: Found, export: Export, kind: Format) -> Difference
     worst = float(np.abs(probability - meant).max())
     if not worst <= TOLERANCE:
         what = f"as {kind} differs from its evaluation by {worst:.2g}, where {TOLERANCE:g} is allowed."
-        raise ExportError(Fault(student.member.name, what, "It was not exported."))
+        raise ExportError(Fault(student.lineage.member, what, "It was not exported."))
     identical = np.array_equal(logit, student.logit)
     return Difference(worst, float(np.abs(logit - student.logit).max()), identical)
 
@@ -64,18 +66,27 @@ def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -
     """
     held = [run.impressions.select(TEST, student.member.vertical) for student in students]
     source = run.impressions.source
-    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns)
+    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns if column != NAME)
     cuts = source.cuts(BLOCK)
     for cut, frame in zip(cuts, source.read(list(columns), cuts), strict=True):
         for student, export, rows in zip(students, exports, held, strict=True):
             ours = rows[np.searchsorted(rows, cut.start) : np.searchsorted(rows, cut.start + cut.rows)]
             if len(ours):
-                read = export.preprocessor.read(frame[ours - cut.start], source.name, ours)
-                _require_same(read, run.view.take(torch.from_numpy(ours)).features, student)
+                raw = _with_vectors(frame[ours - cut.start], student.view, ours)
+                seen = student.view.take(torch.from_numpy(ours)).features
+                _require_same(export.read(raw, source.name, ours), seen, student)
+
+
+def _with_vectors(frame: Any, view: View, rows: np.ndarray) -> Any:
+    """Raw rows with what the teacher says of their users, where students see that."""
+    if not isinstance(view, Inputs):
+        return frame
+    said, covered = view.vectors.take(torch.from_numpy(rows))
+    return beside(frame, NAME, said.representation.numpy(), covered.numpy())
 
 
 def _require_same(read: Any, seen: Any, student: Found) -> None:
     pairs = zip(tree_leaves(tuple(read)), tree_leaves(tuple(seen)), strict=True)
     if not all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs):
         what = "reads its raw columns otherwise than when it was trained."
-        raise ExportError(Fault(student.member.name, what, "It was not exported."))
+        raise ExportError(Fault(student.lineage.member, what, "It was not exported."))
