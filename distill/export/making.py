@@ -15,14 +15,25 @@ from distill.errors import Fault, RecipeError
 from distill.export.caching import cost_of_cache, write_caches
 from distill.export.finding import Found, Run, Wanted, found
 from distill.export.formats import write
-from distill.export.proving import TOLERANCE, proven, read_alike
+from distill.export.proving import TOLERANCE, cost_of_rounding, proven, read_alike
 from distill.files import read_json, whole_folder, write_json
 from distill.inputs import NAME, Inputs
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import Model
 from distill.serving.export import Export
-from distill.serving.manifest import MANIFEST, REPORT, USERS, VOCABULARY, WEIGHTS, Format, Lineage, Manifest, seal
+from distill.serving.manifest import (
+    MANIFEST,
+    REPORT,
+    ROUNDED,
+    USERS,
+    VOCABULARY,
+    WEIGHTS,
+    Format,
+    Lineage,
+    Manifest,
+    seal,
+)
 from distill.store import Store
 
 Table = dict[str, Any]
@@ -77,8 +88,13 @@ def _export(run: Run, student: Found, folder: Path, kinds: Sequence[Format]) -> 
     for kind in kinds:
         write(kind, plain.graph, example, folder)
     seal(folder, plain.manifest)
-    differences = {kind: proven(run, student, Export(folder, kind), kind)._asdict() for kind in kinds}
+    differences = {kind: _compared(run, student, Export(folder, kind), kind) for kind in kinds}
     return {"split": "test", "rows": len(student.logit), "tolerance": TOLERANCE, "formats": differences}
+
+
+def _compared(run: Run, student: Found, export: Export, kind: Format) -> Table:
+    found = proven(run, student, export, kind)._asdict()
+    return found | (cost_of_rounding(run, student, export) if kind in ROUNDED else {})
 
 
 def _write(run: Run, student: Found, folder: Path) -> None:

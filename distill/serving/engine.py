@@ -39,7 +39,7 @@ def engine(kind: Format, graph: Graph, content: bytes) -> Engine:
         ExportError: the file cannot be run, or what runs it is not installed.
     """
     try:
-        return {"safetensors": _eager, "torch-export": _program, "onnx": _session}[kind](graph, content)
+        return ENGINES[kind](graph, content)
     except ImportError as error:
         raise ExportError(Fault(str(error.name), MISSING, REMEDY)) from None
 
@@ -78,6 +78,18 @@ def _refuse_code(content: bytes) -> None:
             torch.load(io.BytesIO(raw), weights_only=True)
 
 
+def _native(_: Graph, content: bytes) -> Engine:
+    """Runs machine code, which can do whatever this process can: nothing loads it but a caller who asks for it."""
+    from torch._inductor import aoti_load_package
+
+    try:
+        module = aoti_load_package(io.BytesIO(content), run_single_threaded=True)
+    except Exception as error:  # made for another machine or torch, or no such package
+        what = f"cannot be run here: {_first_line(error)}."
+        raise ExportError(Fault("model.native.pt2", what, "Export it on a machine like this one.")) from None
+    return lambda inputs: Said(*module(*inputs))
+
+
 def _session(_: Graph, content: bytes) -> Engine:
     import onnxruntime
 
@@ -87,7 +99,7 @@ def _session(_: Graph, content: bytes) -> Engine:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
-        raise ExportError(Fault("model.onnx", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
+        raise ExportError(Fault("its ONNX file", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
     taken = {one.name for one in session.get_inputs()}
 
     def run(inputs: Inputs) -> Said:
@@ -96,6 +108,17 @@ def _session(_: Graph, content: bytes) -> Engine:
         return Said(*map(torch.from_numpy, found))
 
     return run
+
+
+ENGINES: dict[Format, Callable[[Graph, bytes], Engine]] = {
+    "safetensors": _eager,
+    "torch-export": _program,
+    "onnx": _session,
+    "int8-tables": _session,
+    "int8": _session,
+    "native": _native,
+}
+"""What makes the engine of each format."""
 
 
 def names(inputs: Inputs) -> list[str]:

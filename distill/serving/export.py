@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from distill.data.preprocessing import Preprocessor, Words
 from distill.data.vectors import UserVectors
@@ -106,13 +107,16 @@ def chunks(inputs: Inputs) -> Iterator[Inputs]:
     """Some rows at a time; one chunk without rows where there are none."""
     rows = len(inputs.numeric)
     for first in range(0, max(rows, 1), CHUNK):
-        cut = slice(first, first + CHUNK) if rows > CHUNK else slice(None)
-        yield Inputs(
-            inputs.categorical[cut],
-            inputs.numeric[cut],
-            tuple(tensor[cut] for tensor in inputs.sequences),
-            tuple(tensor[cut] for tensor in inputs.vectors),
-        )
+        yield _cut(inputs, slice(first, first + CHUNK)) if rows > CHUNK else inputs
+
+
+def one_row(inputs: Inputs) -> Inputs:
+    """The first row alone."""
+    return _cut(inputs, slice(1))
+
+
+def _cut(inputs: Inputs, rows: slice) -> Inputs:
+    return Inputs(*tree_map(lambda tensor: tensor[rows], tuple(inputs)))
 
 
 def built(manifest: Manifest, weights: bytes) -> Ranker:

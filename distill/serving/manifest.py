@@ -21,11 +21,22 @@ WEIGHTS, VOCABULARY, REPORT = "weights.safetensors", "vocabulary.json", "report.
 USERS, VECTORS = "users.json", "vectors.safetensors"
 """The cache of the teacher's vectors: whose they are, and the vectors."""
 
-Format = Literal["safetensors", "torch-export", "onnx"]
-"""How a student is run: as a module of this package, as a program of torch, or by ONNX Runtime."""
+Format = Literal["safetensors", "torch-export", "onnx", "int8-tables", "int8", "native"]
+"""How a student is run: as a module of this package, as a program of torch, by ONNX Runtime (whose tables, or tables
+and linear layers, may be in eight bits), or as machine code that torch has compiled."""
 
-MODELS: dict[Format, str] = {"safetensors": WEIGHTS, "torch-export": "model.pt2", "onnx": "model.onnx"}
+MODELS: dict[Format, str] = {
+    "safetensors": WEIGHTS,
+    "torch-export": "model.pt2",
+    "onnx": "model.onnx",
+    "int8-tables": "model.int8-tables.onnx",
+    "int8": "model.int8.onnx",
+    "native": "model.native.pt2",
+}
 """The file that each format is run from."""
+
+ROUNDED: tuple[Format, ...] = ("int8-tables", "int8")
+"""Formats that say a little less than their student."""
 
 FileName = Literal[
     "weights.safetensors",
@@ -35,6 +46,9 @@ FileName = Literal[
     "vectors.safetensors",
     "model.pt2",
     "model.onnx",
+    "model.int8-tables.onnx",
+    "model.int8.onnx",
+    "model.native.pt2",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Students that need more than their own weights and columns: a teacher's vector of the user, a control in their place."""
+"""Students that need more than their own weights and columns: a vector of the user, a control in their place."""
 
 from pathlib import Path
 from typing import Any
