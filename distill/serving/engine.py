@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from distill.errors import ExportError, Fault
 from distill.serving.graph import Graph, Inputs, Said
@@ -90,7 +89,7 @@ def _native(_: Graph, content: bytes) -> Engine:
     return lambda inputs: Said(*module(*inputs))
 
 
-def _session(_: Graph, content: bytes) -> Engine:
+def _session(graph: Graph, content: bytes) -> Engine:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -101,11 +100,13 @@ def _session(_: Graph, content: bytes) -> Engine:
     except Exception as error:  # its errors have no common class
         raise ExportError(Fault("its ONNX file", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
     taken = {one.name for one in session.get_inputs()}
+    kept = [(place, name) for place, name in enumerate(names(graph)) if name in taken]
 
     def run(inputs: Inputs) -> Said:
-        named = {name: tensor.numpy() for name, tensor in zip(names(inputs), tree_leaves(inputs), strict=True)}
-        found = session.run(None, {name: values for name, values in named.items() if name in taken})
-        return Said(*map(torch.from_numpy, found))
+        # No more than this: one row takes ONNX Runtime 20 microseconds.
+        flat = (inputs.categorical, inputs.numeric, *inputs.sequences, *inputs.vectors)
+        logit, probability = session.run(None, {name: flat[place].numpy() for place, name in kept})
+        return Said(torch.from_numpy(logit), torch.from_numpy(probability))
 
     return run
 
@@ -121,10 +122,10 @@ ENGINES: dict[Format, Callable[[Graph, bytes], Engine]] = {
 """What makes the engine of each format."""
 
 
-def names(inputs: Inputs) -> list[str]:
+def names(graph: Graph) -> list[str]:
     """How the inputs of an ONNX graph are called."""
-    sequences = [f"sequences_{place}" for place in range(len(inputs.sequences))]
-    return ["categorical", "numeric", *sequences, *(f"vectors_{place}" for place in range(len(inputs.vectors)))]
+    sequences = [f"sequences_{place}" for place in range(len(graph.sequences))]
+    return ["categorical", "numeric", *sequences, *(f"vectors_{place}" for place in range(len(graph.vectors)))]
 
 
 def _first_line(error: Exception) -> str:
