@@ -51,6 +51,22 @@ def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) ->
     return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
 
 
+def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:
+    """What the students of a recipe see that has the teacher's vector among its features.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        knowledge: the teacher's marks.
+        store: where the vectors are found or made.
+    """
+    shown = recipe.students.distill.input
+    assert shown is not None, "the recipe has no such channel"
+    view = impressions.view(recipe.students.features, "vertical")
+    lesson = lesson_of(recipe, impressions)
+    return Inputs(view, vectors_of(lesson, knowledge, shown.features, store.knowledge))
+
+
 def domains_table(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
 ) -> Knowledge:
@@ -63,7 +79,7 @@ def domains_table(
         store: where tables are.
         tell: called with the rows of each step.
     """
-    vectors = _vectors(recipe, impressions, knowledge, store) if recipe.domain_input else None
+    vectors = inputs_of(recipe, impressions, knowledge, store).vectors if recipe.domain_input else None
     return domains_of(recipe, impressions, knowledge, store.knowledge, tell, vectors)
 
 
@@ -94,7 +110,7 @@ def course_of(
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
         raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
     if distill.input is not None:
-        course = course._replace(inputs=Inputs(view, _vectors(recipe, impressions, knowledge, store)))
+        course = course._replace(inputs=inputs_of(recipe, impressions, knowledge, store))
     if distill.sharing is not None and distill.sharing.source == "domain":
         course = course._replace(tables=domain_models(recipe, impressions, domain))
     elif distill.sharing is not None:
@@ -102,10 +118,3 @@ def course_of(
         width = widest(some)[1].weight.shape[-1]
         course = course._replace(tables=tables_of(lesson_of(recipe, impressions), knowledge, width))
     return course
-
-
-def _vectors(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Knowledge:
-    """What the teacher says of users, for those that see it."""
-    channel = recipe.students.distill.input
-    assert channel is not None
-    return vectors_of(lesson_of(recipe, impressions), knowledge, channel.features, store.knowledge)

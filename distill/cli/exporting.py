@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from distill.recipe import Recipe
 
 Formats = Annotated[
-    list[str] | None, typer.Option("--format", help="safetensors, torch-export, onnx; several may be named.")
+    list[str] | None,
+    typer.Option("--format", help="safetensors, torch-export, onnx, int8-tables, int8, native; several may be named."),
 ]
 
 

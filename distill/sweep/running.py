@@ -12,6 +12,7 @@ from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator
 from distill.pipeline import experiment, identity
+from distill.probing import pace_of, paces
 from distill.progress import Progress
 from distill.report.scores import number
 from distill.store import Store
@@ -161,8 +162,14 @@ def _judge(
     progress: Progress,
 ) -> Table:
     with progress.stage("evidence"):
+        measured = paces(store.cohorts)
         outcomes = [
-            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
+            Outcome(
+                one.point,
+                own,
+                judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store),
+                pace_of(fingerprint(one.point.recipe.students.model.shape), measured),
+            )
             for one, own in zip(points, students, strict=True)
         ]
         best = choices(students)
