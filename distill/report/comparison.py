@@ -39,16 +39,21 @@ def comparison(tables: Mapping[str, Row], baseline: str, level: float = 0.95) ->
 
 def _changed(tables: Mapping[str, Row]) -> list[dict[str, Any]]:
     """The settings in which runs differ, by key path."""
-    flat = {name: _flat(table.get("settings", {})) for name, table in tables.items()}
-    keys = dict.fromkeys(key for one in flat.values() for key in one)
-    found = [{"setting": key, **{name: one.get(key) for name, one in flat.items()}} for key in keys]
+    settings = {name: flat(table.get("settings", {})) for name, table in tables.items()}
+    keys = dict.fromkeys(key for one in settings.values() for key in one)
+    found = [{"setting": key, **{name: one.get(key) for name, one in settings.items()}} for key in keys]
     return [row for row in found if len({str(value) for key, value in row.items() if key != "setting"}) > 1]
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Key path -> setting, of a tree of settings; a list stands as it is.
+
+    >>> flat({"train": {"epochs": 2, "batch": 64}, "hidden": [32, 16]})
+    {'train.epochs': 2, 'train.batch': 64, 'hidden': [32, 16]}
+    """
     if not isinstance(value, Mapping):
         return {path: value}
-    inner = [_flat(below, f"{path}.{key}" if path else str(key)) for key, below in value.items()]
+    inner = [flat(below, f"{path}.{key}" if path else str(key)) for key, below in value.items()]
     return {key: leaf for one in inner for key, leaf in one.items()}
 
 
