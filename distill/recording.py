@@ -191,7 +191,7 @@ def child(
     """
     member, first, negatives = student.member, rows[0], shares(recipe.data.negatives)["students"]
     several = len(rows) > 1
-    metrics = {f"{row['task']}/{name}" if several else name: row.get(name) for row in rows for name in SHOWN}
+    metrics = {f"{row['task']}/{name}" if several else name: value for row in rows for name, value in _shown(row)}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,
@@ -228,3 +228,10 @@ def child(
         note=student_note(rows),
         status="FAILED" if student.reason else "FINISHED",
     )
+
+
+def _shown(row: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Metrics of a row. MLflow rounds to two or three digits where it compares runs, so the gain is there in per cent
+    as well."""
+    yield from ((name, row.get(name)) for name in SHOWN)
+    yield "ne_gain_percent", None if row.get("ne_gain") is None else 100 * row["ne_gain"]

@@ -30,7 +30,7 @@ FLOORS = [
         *("auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
-        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),
     },
     {"cli"},

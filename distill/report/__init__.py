@@ -1,7 +1,7 @@
 """Report: the numbers that a user decides from, and how they are shown."""
 
 from distill.report.comparison import comparison, flat
-from distill.report.gates import passed, refusals
+from distill.report.gates import Refusal, passed, refusals
 from distill.report.hops import with_hops
 from distill.report.leaderboard import leaderboard
 from distill.report.lines import Choice
@@ -16,6 +16,7 @@ __all__ = [
     "Entry",
     "Facts",
     "Outcomes",
+    "Refusal",
     "Results",
     "comparison",
     "drawings",

@@ -88,6 +88,32 @@ def register(export: Path, example: Any, name: str, uri: str, run_id: str) -> in
     return version
 
 
+def promote(export: Path, example: Any, name: str, alias: str, uri: str, run_id: str) -> int:
+    """Gives an exported student the alias of a registered model, as the version that it may have there already.
+
+    Args:
+        export: its folder.
+        example: a few raw rows, as a Polars frame.
+        name: of the registered model.
+        alias: of the version that serves; whoever had it loses it.
+        uri: the tracking server or database.
+        run_id: MLflow's id of the student's run.
+
+    Returns:
+        The number of its version.
+    """
+    check(uri)
+    import mlflow
+
+    client = mlflow.MlflowClient(absolute(uri))
+    student = Export(export).manifest.lineage.student
+    versions = client.search_model_versions(f"name = '{name}'")
+    known = [int(one.version) for one in versions if one.tags.get("distill.student") == student]
+    version = max(known) if known else register(export, example, name, uri, run_id)
+    client.set_registered_model_alias(name, alias, str(version))
+    return version
+
+
 def origin(run_id: str, uri: str) -> Origin:
     """The recipe of a run, and the student that it is of.
 
