@@ -1,6 +1,6 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -68,7 +68,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
-            table |= _taken(table, progress.seconds, before, knowledge)
+            table |= _taken(table, progress, before, knowledge)
             table |= {"settings": identity(recipe), "environment": environment()}
             sources = sources_of(recipe, knowledge, domain, impressions.fingerprint)
             told = records(recipe, table, students, impressions.fingerprint, sources)
@@ -78,13 +78,14 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     return table
 
 
-def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge: Knowledge) -> Table:
+def _taken(table: Table, progress: Progress, before: Table, knowledge: Knowledge) -> Table:
     """Seconds and cost. A stage that was found done took what it took when it was done."""
     same = before.get("fingerprint") == table["fingerprint"]
-    took = dict(seconds) | (before["seconds"] if same else {})
+    took = dict(progress.seconds) | (before["seconds"] if same else {})
+    cpu = dict(progress.cpu) | (before.get("cpu_seconds", {}) if same else {})
     scored = knowledge.facts.get("covered", 0)
     size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
-    return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
+    return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
 
 
 def compare(recipe: Recipe) -> Table:

@@ -19,6 +19,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -44,7 +45,7 @@ class Experiment:
     """
 
     def __init__(self, uri: str, name: str, folder: Path) -> None:
-        _quieten()
+        quieten()
         from mlflow import MlflowClient
 
         database = database_file(uri)
@@ -181,8 +182,8 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.get_http_status_code() == 400
 
 
-def _quieten() -> None:
-    """Before mlflow is first imported; what the user has set stays."""
+def quieten() -> None:
+    """Makes mlflow silent, before it is first imported; what the user has set stays."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

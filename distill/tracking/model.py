@@ -1,7 +1,5 @@
 """Exported students as MLflow models: logged under their run, registered, loaded by MLflow without unpickling."""
 
-import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distill.data.streamed import from_pandas
-from distill.errors import Fault, RecipeError
 from distill.serving import Export
-from distill.tracking.address import absolute, check, redacted
+from distill.tracking.address import absolute, check
+from distill.tracking.recorded import recorded
 
 TYPES = {"Int64": "long", "Float64": "double", "String": "string"}
 """Plain types, as MLflow calls them."""
-
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Origin(NamedTuple):
@@ -120,19 +116,7 @@ def origin(run_id: str, uri: str) -> Origin:
     Raises:
         RecipeError: there is no such run, or it is none of ours.
     """
-    check(uri)
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client = mlflow.MlflowClient(absolute(uri))
-        tags = client.get_run(run_id).data.tags
-        parent = tags.get("mlflow.parentRunId", run_id)
-        with tempfile.TemporaryDirectory() as folder:
-            recipe = Path(client.download_artifacts(parent, "recipe.yaml", folder)).read_text()
-    except (MlflowException, OSError) as error:
-        what = f"is no run of ours in {redacted(uri)}: {str(error).splitlines()[0]}"
-        raise RecipeError(Fault(run_id, what, "Give tracking.uri=URI, or a recipe.")) from None
+    recipe, tags = recorded(run_id, uri, "recipe.yaml")
     seed = int(tags.get("distill.seed", 0))
     return Origin(recipe, tags.get("distill.vertical"), tags.get("distill.arm", "distilled"), seed)
 
