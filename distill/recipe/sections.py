@@ -226,6 +226,13 @@ class Gates(Settings):
     """Greatest loss of GAUC against the control."""
     hurt: float | None = Field(default=None, ge=0, le=1)
     """Greatest share of the students of a run whose verdict is `hurt`; where it is more, none of them passes."""
+    latency: float | None = Field(default=None, gt=0)
+    """Greatest median time from the features of one impression to its probability, in microseconds, measured on one
+    thread of the machine that asks."""
+    size: int | None = Field(default=None, gt=0)
+    """Greatest size of the exported student, in bytes: weights, vocabulary and manifest."""
+    alias: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
+    """Alias in MLflow's model registry that students get when they pass; the others keep whoever had it."""
 
 
 class Tracking(Settings):
