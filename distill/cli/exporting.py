@@ -82,7 +82,7 @@ def _kinds(names: list[str]) -> list[Any]:
 def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe, Wanted]":
     """The recipe, and which of its students: those of a run, where a run is named."""
     from distill.recipe import load
-    from distill.recipe.sections import Tracking
+    from distill.recipe.outcome import Tracking
     from distill.tracking.model import origin
     from distill.tracking.recorded import RUN_ID
 

@@ -24,7 +24,7 @@ from distill.evidence import (
     rows_wanted,
     verdict,
 )
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report.exam import Exam, exam, sums
 from distill.report.method import domains, method, pooled
 from distill.report.reliability import together

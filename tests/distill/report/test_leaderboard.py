@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from distill import metrics
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Outcomes, Results, leaderboard
 from tests.distill.report.conftest import outcomes, run
 

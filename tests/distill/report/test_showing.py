@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import leaderboard, markdown, render
 from distill.report.lines import SIGNS, groups, lines
 from distill.report.sentences import KINDS, sentences
