@@ -11,7 +11,7 @@ from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students, Trainer
-from distill.sharing import TeacherTables
+from distill.sharing import DomainModels, TeacherTables
 
 
 class Course(NamedTuple):
@@ -25,7 +25,7 @@ class Course(NamedTuple):
         tell: called with the rows of each step.
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
-        tables: makes the teacher's embeddings, for members that begin with them.
+        tables: makes where students begin: the teacher's embeddings, or the models of their domains.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
         group: number of the user or session of every row, where the order within one is learnt.
@@ -38,7 +38,7 @@ class Course(NamedTuple):
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
-    tables: Callable[[], TeacherTables] | None = None
+    tables: Callable[[], TeacherTables | DomainModels] | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
     group: np.ndarray | None = None
@@ -63,6 +63,7 @@ class Course(NamedTuple):
         """A member before its first step; random weights are drawn from torch's global generator."""
         view = self.seen(member)
         ranker = self.students.model.build(view.schema(member.vertical), member.settings)
-        if self.tables is not None and SHARED in member.settings:
+        copied = self.students.distill.copies and member.arm == "distilled"
+        if self.tables is not None and (copied or SHARED in member.settings):
             self.tables().start(ranker, view, member.vertical)
         return ranker

@@ -50,6 +50,11 @@ class Inputs(View):
         vector = ((said.representation - self._mean) / self._spread) * covered.unsqueeze(-1)
         return batch._replace(features=batch.features._replace(vectors={**batch.features.vectors, NAME: vector}))
 
+    @property
+    def moments(self) -> dict[str, list[float]]:
+        """Mean and spread of each coordinate, as tables of vectors state them."""
+        return {name: self.vectors.facts[name] for name in ("mean", "spread")}
+
 
 def cached(impressions: Impressions, channel: InputChannel) -> Int[np.ndarray, " rows"] | None:
     """The row whose vector each row of the data finds in a cache as the recipe describes it, -1 for a miss.

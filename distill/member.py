@@ -9,7 +9,7 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
-from distill.recipe.moves import Distill, Pacing, SharingChannel
+from distill.recipe.moves import Distill, Pacing
 from distill.recipe.sections import Students
 from distill.sampling import pass_steps
 from distill.schedule import DECAYS
@@ -111,9 +111,10 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
             **dict.fromkeys(("sharing", "schedule"), True),
         },
     }
-    matched = [students.distill.representation.weight > 0, students.distill.ranking.weight > 0]
+    distill = students.distill
+    kinds = [distill.representation.weight > 0, distill.ranking.weight > 0, distill.copies]
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
-    return fingerprint(students.model.shape, shared, matched, view.fingerprint, impressions.fingerprint, knowledge)
+    return fingerprint(students.model.shape, shared, kinds, view.fingerprint, impressions.fingerprint, knowledge)
 
 
 def size_class(rows: int) -> int:
@@ -196,13 +197,16 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
     if representation.weight:
         settings["representation_weight"] = representation.weight
-    return settings | _shared(students.distill.sharing) | _paced(students.distill)
+    return settings | _shared(students) | _paced(students.distill)
 
 
-def _shared(sharing: SharingChannel | None) -> dict[str, float]:
-    """How fast a member learns the embeddings that it begins with, and how far it may go."""
+def _shared(students: Students) -> dict[str, float]:
+    """How fast a member learns what it begins with, and how far it may go."""
+    sharing = students.distill.sharing
     if sharing is None:
         return {}
+    if sharing.source == "domain":
+        return {"learning_rate": students.train.learning_rate * sharing.rate}
     settings = {SHARED: 0.0 if sharing.tables == "frozen" else sharing.rate}
     return settings | ({"table_pull": sharing.pull} if sharing.tables == "pulled" else {})
 
@@ -232,7 +236,8 @@ def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -
     if distill.input is not None:
         lesson.append(distill.input.model_dump(mode="json", exclude_defaults=True))
     if distill.sharing is not None:  # Frozen and pulled are numbers among the settings.
-        lesson.append({"tables": "start", "rate": settings[SHARED]})
+        rate = settings.get(SHARED, distill.sharing.rate)
+        lesson.append({"source": distill.sharing.source, "tables": "start", "rate": rate})
     return lesson
 
 

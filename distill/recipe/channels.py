@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
-from distill.recipe.sections import OutsideTeacher, Recipe
+from distill.recipe.sections import Domains, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath
 
 DISTILL: KeyPath = ("students", "distill")
@@ -25,6 +25,8 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
         yield from _input(recipe)
         yield from _cache(recipe)
         yield from _sharing(recipe)
+    if recipe.domain_start and recipe.domains is not None:
+        yield from _copies(recipe, recipe.domains)
 
 
 def _logit(recipe: Recipe) -> Iterator[Finding]:
@@ -53,7 +55,8 @@ def _ranking(recipe: Recipe) -> Iterator[Finding]:
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:
     """A table from outside holds what a teacher said, not the teacher."""
-    channels = {INPUT: recipe.students.distill.input, SHARING: recipe.students.distill.sharing}
+    distill = recipe.students.distill
+    channels = {INPUT: distill.input, SHARING: None if recipe.domain_start else distill.sharing}
     for path in (path for path, channel in channels.items() if channel is not None):
         what = "needs the teacher's weights, and a teacher from outside has scores only."
         yield Finding(path, what, "Leave it out, or train a teacher here.", (path, ("teacher",)))
@@ -91,6 +94,11 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
     if sharing.tables != "pulled" and "pull" in sharing.model_fields_set:
         what = f"embeddings that are {sharing.tables} are not drawn back."
         yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
+    if sharing.source == "domain":
+        if sharing.tables != "start":
+            what = f"a copy of the domain model is where a student begins, and is not {sharing.tables}."
+            yield Finding((*SHARING, "tables"), what, "Say start, or rate: 0 to freeze it.")
+        return
     features = recipe.data.features
     theirs, ours = (
         by_table({name: features[name] for name in _features(recipe, section.features)})
@@ -100,6 +108,23 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
         what = "no embedding table of the students is one of the teacher's."
         remedy = f"Let both see one of: {', '.join(by_table(features))}." if by_table(features) else "Leave it out."
         yield Finding(SHARING, what, remedy, (SHARING, *KNOWN, ("students", "features")))
+
+
+def _copies(recipe: Recipe, domains: Domains) -> Iterator[Finding]:
+    """A student that begins as a copy of its domain model must be as large as it, and see what it sees."""
+    students = recipe.students
+    if domains.model is not None and domains.model.shape != students.model.shape:
+        what = "students that begin as copies need a domain model of their own class and widths."
+        yield Finding(("domains", "model"), what, "Leave it out.", (("students", "model"),))
+    if students.distill.input is not None and recipe.source != "teacher":
+        what = (
+            "domain models that see the teacher's vector, as their copies do, know later labels, so their marks leak."
+        )
+        path = (*DISTILL, "logit", "source")
+        yield Finding(path, what, "Say teacher.", (path, INPUT, SHARING))
+    if domains.features and _features(recipe, domains.features) != _features(recipe, students.features):
+        what = "students that begin as copies need a domain model that sees the same features."
+        yield Finding(("domains", "features"), what, "Leave them out.", (("students", "features"),))
 
 
 def _features(recipe: Recipe, named: tuple[str, ...] | None) -> list[str]:

@@ -81,12 +81,16 @@ class InputChannel(Settings):
 
 
 class SharingChannel(Settings):
-    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
+    """Parameter sharing: the student begins with the teacher's embeddings, or as a copy of its domain model."""
 
+    source: Literal["teacher", "domain"] = "teacher"
+    """Whose: of the teacher, its embeddings projected to the student's width; of the domain model, which is then of the
+    students' own class and features, every weight."""
     tables: Literal["start", "frozen", "pulled"] = "start"
     """They are where the student begins (`start`), where it stays (`frozen`), or where it is drawn back to."""
     rate: float = Field(default=1.0, ge=0)
-    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+    """Learning rate of what is shared, as a share of the others'; 0 freezes it. Of a copy of the domain model, all is
+    shared."""
     pull: float = Field(default=1.0, gt=0)
     """How strongly `pulled` ones are drawn back: as weight decay is to zero, to where they began."""
 
@@ -115,6 +119,11 @@ class Distill(Settings):
     """Embeddings taken over from the teacher."""
     fallback: Fallback | None = None
     """Who goes without the teacher after all."""
+
+    @property
+    def copies(self) -> bool:
+        """Whether students begin as copies of the models of their domains."""
+        return self.sharing is not None and self.sharing.source == "domain"
 
 
 class DomainLogits(Settings):
