@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -75,14 +74,13 @@ def cached(impressions: Impressions, channel: InputChannel) -> Int[np.ndarray, "
 
 def _earlier(impressions: Impressions, seconds: float) -> Int[np.ndarray, " rows"]:
     """The last row of the same user and vertical that is so much earlier, -1 where there is none."""
-    rows = pl.DataFrame(
-        {
-            "user": np.asarray(impressions.user),
-            "vertical": np.asarray(impressions.vertical),
-            "time": np.asarray(impressions.time, dtype=np.float64) * seconds_a_unit(impressions),
-        }
-    ).with_row_index("row")
-    asked = rows.with_columns(time=pl.col("time") - seconds).sort("time", maintain_order=True)
-    known = rows.rename({"row": "cached"}).sort("time", maintain_order=True)
-    found = asked.join_asof(known, on="time", by=["user", "vertical"], strategy="backward", check_sortedness=False)
-    return found.sort("row")["cached"].cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    time = np.asarray(impressions.time, dtype=np.float64) * seconds_a_unit(impressions)
+    who = np.asarray(impressions.user, dtype=np.int64) * len(impressions.verticals) + np.asarray(impressions.vertical)
+    # One number that sorts by user and vertical, then by time: places of times among all that are had or asked for.
+    _, place = np.unique(np.concatenate([time, time - seconds]), return_inverse=True)
+    _, owner = np.unique(who, return_inverse=True)
+    had, asked = (owner * len(place) + half for half in np.split(place, 2))
+    order = np.argsort(had, kind="stable")
+    found = np.searchsorted(had[order], asked, side="right") - 1
+    earlier = order[found.clip(0)]
+    return np.where((found >= 0) & (owner[earlier] == owner), earlier, -1)

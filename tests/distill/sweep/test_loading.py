@@ -195,7 +195,8 @@ def test_every_shipped_sweep_loads_and_opens_with_how_to_run_it(path: Path) -> N
     points = load(path, ["data.path=rows.parquet"] if "data.path=FILE" in text else []).points
     assert len(points) == len({point.name for point in points}) > 1
     first, second, *_ = text.splitlines()
-    assert first.startswith(f"# Run:    distill sweep recipes/sweeps/{path.name}") and second.startswith("# Needs:  ")
+    assert first.startswith("# Run:    distill ") and f" recipes/sweeps/{path.name}" in first
+    assert second.startswith("# Needs:  ")
 
 
 @pytest.mark.parametrize(
