@@ -31,7 +31,7 @@ FLOORS = [
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench", "export", "sweep"),
+        *("testing", "workers", "bench", "export", "sweep", "rack"),
     },
     {"cli"},
 ]
