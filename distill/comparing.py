@@ -9,7 +9,7 @@ from distill import pipeline
 from distill.errors import Fault, RecipeError
 from distill.files import read_json
 from distill.recipe import Recipe, load
-from distill.recipe.sections import Tracking
+from distill.recipe.outcome import Tracking
 from distill.store import Store
 from distill.tracking.recorded import RUN_ID, leaderboard, recorded
 

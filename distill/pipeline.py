@@ -9,7 +9,6 @@ import torch
 from distill.auditing import audited
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.data.slicing import require
-from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -27,7 +26,7 @@ from distill.scoring import knowledge_of
 from distill.store import Store
 from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, heard_fingerprint, lesson_of
+from distill.transfer import course_of, domains_table, heard_fingerprint, lesson_of
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -141,7 +140,7 @@ def domains(
     if recipe.domains is None:
         return None
     with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
-        domain = domains_of(recipe, impressions, knowledge, store.knowledge, bar.advance)
+        domain = domains_table(recipe, impressions, knowledge, store, bar.advance)
     for sentence in audited(domain, "the domain models'"):
         progress.note(sentence)
     return domain

@@ -30,6 +30,8 @@ FLOORS = [
         *("auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
+        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),
     },

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from distill.bench.figure import Figure
 from distill.bench.rounds import Scale, Work, in_turn, ratios, seconds_of
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Entry, Outcomes, Results, leaderboard, render
 from distill.tracking import RunRecord, Tracker
 from distill.tracking.recorded import leaderboard as recorded_leaderboard

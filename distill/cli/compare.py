@@ -131,7 +131,7 @@ def _sentences(refused: "list[Refusal]") -> list[str]:
 
 def _page(table: dict[str, Any], recipe: "Recipe", named: list[str], refused: list[str], others: dict[str, Any]) -> str:
     from distill.recipe import show
-    from distill.recipe.sections import Gates
+    from distill.recipe.outcome import Gates
     from distill.report import Facts, page
 
     asked = None if recipe.gates == Gates() else refused

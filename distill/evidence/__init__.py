@@ -32,7 +32,7 @@ from distill.evidence.methods import (
     times_plain,
     transfer_ratio,
 )
-from distill.evidence.resampling import Sums, paired, poisson_weights, pool
+from distill.evidence.resampling import Sums, level_out, paired, poisson_weights, pool
 from distill.evidence.verdicts import Verdict, discoveries, rows_wanted, verdict
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "discoveries",
     "gap_closed",
     "kept",
+    "level_out",
     "mean",
     "method_difference",
     "method_gain",

@@ -190,6 +190,9 @@ def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
 def _domains(recipe: Recipe) -> Iterator[Finding]:
     domains, place, source = recipe.domains, ("domains",), ("students", "distill", "logit", "source")
     if domains is None:
+        if recipe.domain_start:
+            sharing = ("students", "distill", "sharing", "source")
+            yield Finding(sharing, 'the section "domains" is missing.', "Add it, or say teacher.", (place, sharing))
         if recipe.source != "teacher":
             what = f'"{recipe.source}" means the models of domains, and the section "domains" is missing.'
             yield Finding(source, what, "Add it, or say teacher.", (place, source))

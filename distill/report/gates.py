@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from distill.recipe.sections import Gates
+from distill.recipe.outcome import Gates
 from distill.report.lines import Row
 
 UNMEASURED = "it has not been measured as it is served; `distill compare RECIPE --gate` does that"

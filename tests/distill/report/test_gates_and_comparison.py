@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from distill.recipe.sections import Evidence, Gates
+from distill.recipe.outcome import Evidence, Gates
 from distill.report import comparison, leaderboard, passed, refusals, side_by_side
 from distill.report.cost import cost, students_to_pay
 from tests.distill.report.conftest import outcomes, run

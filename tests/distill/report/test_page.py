@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Facts, drawings, leaderboard, page, svg, sweep_page
 from distill.report.page import gains as gains_of
 from distill.report.svg import Scale
