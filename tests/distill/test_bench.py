@@ -173,7 +173,7 @@ class TestFiguresOfGivenTimings:
     def test_tracking(self, given: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
         """Two runs in 0.1 s, and one in 1 s."""
         given(tracking, [0.1], [1])
-        monkeypatch.setattr(tracking, "_leaderboard", lambda scale: Figure("tracking/leaderboard", [0.5], "s", 2))
+        monkeypatch.setattr(tracking, "_leaderboard", lambda *_: Figure("tracking/leaderboard", [0.5], "s", 2))
         calls = {"tracking/ours": 50, "tracking/call-by-call": 1000, "tracking/leaderboard": 0.5}
         assert figures(tracking) == {"tracking": 20, **calls}
 
