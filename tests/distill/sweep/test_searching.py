@@ -135,6 +135,7 @@ class TestStudy:
                 assert asked(tmp_path / "cut", upto=8, batch=4) == whole
 
 
+@pytest.mark.slow
 class TestRun:
     @pytest.fixture(autouse=True)
     def optuna(self) -> Any:
