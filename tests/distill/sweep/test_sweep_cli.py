@@ -1,6 +1,7 @@
 """The verbs of a sweep."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,44 @@ def test_slurm_is_a_script_that_bash_reads(call: Callable[..., Said]) -> None:
     assert "--array=0-4" in said.out and 'distill sweep sweep.yaml seed=3 --share "$SLURM_ARRAY_TASK_ID/5"' in said.out
     checked = subprocess.run(["bash", "-n"], input=said.out, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+SBATCH = """#!/bin/bash
+# Runs at once, one after another, what Slurm would run somewhere; says the number of the job.
+echo "$*" >> submitted
+for word in "$@"; do
+  case "$word" in
+    --array=0-*) last=${word#--array=0-} ;;
+    --wrap) wrap=yes ;;
+    *) final=$word ;;
+  esac
+done
+if [ -n "${wrap:-}" ]; then bash -c "$final" >&2; exit; fi
+for task in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$task bash "$final" >&2; done
+echo 42
+"""
+
+
+@pytest.mark.slow
+def test_slurm_trains_shares_and_then_makes_the_table(folder: Path, call: Callable[..., Said], tmp_path: Path) -> None:
+    """With a queue that runs everything here: every cohort is trained by the array, the last job makes the table."""
+    (tmp_path / "sbatch").write_text(SBATCH)
+    (tmp_path / "distill").write_text(f'#!/bin/bash\nexec {sys.executable} -m distill.cli "$@"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    shapes = "grid: {students.model.hidden: [[4], [3], [5]]}"
+    (folder / "shapes.yaml").write_text(f"name: shapes\nbase: tiny.yaml\n{shapes}\n")
+    (folder / "job.sh").write_text(call("sweep", "shapes.yaml", "store=queued", "--print-slurm", "--tasks", "2").out)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "job.sh"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    array, last = (folder / "submitted").read_text().splitlines()
+    assert "--array=0-1" in array and "--dependency=afterany:42" in last
+    assert done.stderr.count("students: 0 rows") == 1, done.stderr  # nothing is left for the one that makes the table
+    queued = json.loads(call("compare", "shapes.yaml", "store=queued", "--json", "-").out)
+    call("sweep", "shapes.yaml", "store=alone")
+    alone = json.loads(call("compare", "shapes.yaml", "store=alone", "--json", "-").out)
+    assert queued | {"seconds": None} == alone | {"seconds": None}
 
 
 def test_what_does_not_exist_is_answered(call: Callable[..., Said]) -> None:
