@@ -15,6 +15,7 @@ BENCHES = {
     "tracking": "one batch a run against one call a number, in MLflow",
     "start": "from the command to the first step of training",
     "serve": "exported students: latency, throughput, size, cold start and memory",
+    "zoo": "every student of the package: parameters, and latency of one impression and of 100 candidates",
     "evidence": "how often intervals hold the truth and verdicts are wrong, where the truth is known",
     "scaling": "time and memory against the number of members",
 }

@@ -1,18 +1,21 @@
 """Running a sweep: teachers that points share, students as one pool, a leaderboard a point, one table for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator
 from distill.pipeline import experiment, identity
+from distill.probing import pace_of, paces
 from distill.progress import Progress
+from distill.recording import sources_of
 from distill.report.scores import number
 from distill.store import Store
 from distill.sweep import recording
@@ -21,7 +24,7 @@ from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
 from distill.sweep.searching import require, searched
 from distill.sweep.table import Outcome, Table, table
-from distill.tracking import Tracker, Untracked, open_tracker
+from distill.tracking import RunRecord, Tracker, Untracked, open_tracker
 from distill.training import Student, forget_failed
 from distill.workers import longest_last, train_here
 
@@ -67,7 +70,9 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             students = study(points)
             found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs, "trials": trials}
             found["data"] = points[0].impressions.fingerprint
-            found = _publish(sweep._replace(points=[one.point for one in points]), found, students, tracker, progress)
+            done = sweep._replace(points=[one.point for one in points])
+            told = recording.records(done, found, students, [_sources(one, store) for one in points])
+            found = _publish(found, told, tracker, progress)
         found["seconds"] = progress.seconds
         write_json(_latest(sweep, store), found)
     return found
@@ -161,8 +166,14 @@ def _judge(
     progress: Progress,
 ) -> Table:
     with progress.stage("evidence"):
+        measured = paces(store.cohorts)
         outcomes = [
-            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
+            Outcome(
+                one.point,
+                own,
+                judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store),
+                pace_of(fingerprint(one.point.recipe.students.model.shape), measured),
+            )
             for one, own in zip(points, students, strict=True)
         ]
         best = choices(students)
@@ -196,12 +207,22 @@ def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student
     return found
 
 
+def _sources(one: Taught, store: Store) -> list[RunRecord]:
+    """Who taught the students of a point."""
+    recipe, rows = one.point.recipe, one.impressions
+    domain = domains_of(recipe, rows, one.knowledge, store.knowledge) if recipe.domains else None
+    return sources_of(recipe, one.knowledge, domain, rows.fingerprint)
+
+
 def _publish(
-    sweep: Sweep, found: Table, students: list[list[Student]], tracker: Tracker | Untracked, progress: Progress
+    found: Table,
+    told: Iterable[tuple[RunRecord, list[tuple[str, str]]]],
+    tracker: Tracker | Untracked,
+    progress: Progress,
 ) -> Table:
     with progress.stage("tracking"):
         keys = {}
-        for record, places in recording.records(sweep, found, students):
+        for record, places in told:
             tracker.record(record)
             keys |= dict.fromkeys(places, record.key)
         delivery = tracker.close()

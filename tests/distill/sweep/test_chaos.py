@@ -125,14 +125,15 @@ def outcome(folder: Path) -> dict:
 
 
 def recorded(folder: Path) -> list[tuple[str, str, str]]:
-    """Name, status and key of every run; one parent, all others its children."""
+    """Name, status and key of every run; one parent, all others its children, but for who taught them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
-    parents = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    parents = [run.info.run_id for run in runs if run.data.tags["distill.role"] == "sweep"]
     assert len(parents) == 1
-    assert {run.data.tags.get("mlflow.parentRunId", parents[0]) for run in runs} == set(parents)
+    children = [run for run in runs if run.data.tags["distill.role"] == "student"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == set(parents)
     return sorted((run.info.run_name, run.info.status, run.data.tags["distill.key"]) for run in runs)
 
 
