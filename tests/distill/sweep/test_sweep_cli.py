@@ -104,31 +104,22 @@ echo 42
 """
 
 
-@pytest.mark.slow
-def test_slurm_trains_shares_and_then_makes_the_table(folder: Path, call: Callable[..., Said], tmp_path: Path) -> None:
-    """With a queue that runs everything here: every cohort is trained by the array, the last job makes the table."""
+def test_slurm_runs_every_share_and_then_the_table(call: Callable[..., Said], tmp_path: Path) -> None:
+    """With a queue that runs everything here, and a command that only says how it was called."""
     (tmp_path / "sbatch").write_text(SBATCH)
-    (tmp_path / "distill").write_text(f'#!/bin/bash\nexec {sys.executable} -m distill.cli "$@"\n')
-    for program in tmp_path.iterdir():
-        program.chmod(0o755)
-    shapes = "grid: {students.model.hidden: [[4], [3], [5]]}"
-    (folder / "shapes.yaml").write_text(f"name: shapes\nbase: tiny.yaml\n{shapes}\n")
-    (folder / "job.sh").write_text(call("sweep", "shapes.yaml", "store=queued", "--print-slurm", "--tasks", "2").out)
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "job.sh"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    (tmp_path / "distill").write_text('#!/bin/bash\necho "$OMP_NUM_THREADS: $*" >> called\n')
+    for program in ("sbatch", "distill"):
+        (tmp_path / program).chmod(0o755)
+    (tmp_path / "job.sh").write_text(call("sweep", "sweep.yaml", "seed=3", "--print-slurm", "--tasks", "3").out)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OMP_NUM_THREADS": "7"}
+    done = subprocess.run(
+        ["bash", "job.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    array, last = (folder / "submitted").read_text().splitlines()
-    assert "--array=0-1" in array and "--dependency=afterany:42" in last
-    assert done.stderr.count("students: 0 rows") == 1, done.stderr  # nothing is left for the one that makes the table
-    queued = json.loads(call("compare", "shapes.yaml", "store=queued", "--json", "-").out)
-    call("sweep", "shapes.yaml", "store=alone")
-    alone = json.loads(call("compare", "shapes.yaml", "store=alone", "--json", "-").out)
-    assert timeless(queued) == timeless(alone)
-
-
-def timeless(table: dict) -> dict:
-    points = [point | {"rows_per_second": None} for point in table["points"]]
-    return table | {"seconds": None, "points": points}
+    array, last = (tmp_path / "submitted").read_text().splitlines()
+    assert "--array=0-2" in array and "--requeue" in array and "--dependency=afterany:42" in last
+    shares = [f"1: sweep sweep.yaml seed=3 --share {number}/3" for number in range(3)]
+    assert (tmp_path / "called").read_text().splitlines() == [*shares, "1: sweep sweep.yaml seed=3"]
 
 
 def test_what_does_not_exist_is_answered(call: Callable[..., Said]) -> None:
