@@ -121,8 +121,7 @@ class Deck:
 def outcome(folder: Path) -> dict:
     table = json.loads((folder / "out.json").read_text())
     rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
-    points = [point | {"rows_per_second": None} for point in table["points"]]
-    return table | {"seconds": None, "students": rows, "points": points}
+    return table | {"seconds": None, "students": rows}
 
 
 def recorded(folder: Path) -> list[tuple[str, str, str]]:
