@@ -14,7 +14,6 @@ from distill.serving.export import Export
 from distill.serving.graph import Said
 from distill.serving.manifest import MANIFEST, Format
 
-
 Weights = dict[tuple[torch.dtype, torch.Size, bytes], Tensor]
 """Tensors by what they hold: type, shape, and hash of their bytes."""
 
