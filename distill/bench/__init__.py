@@ -10,6 +10,7 @@ BENCHES = {
     "fleet-vs-peers": "our training against other toolkits, per further student",
     "loader": "gathering whole batches against a DataLoader that collates rows",
     "sequence": "sequence towers in buckets of like length against padded ones, and what a longer history costs",
+    "sweep": "a sweep as one against a process for each of its students",
     "knowledge": "a stored teacher against one that scores every batch again",
     "tracking": "one batch a run against one call a number, in MLflow",
     "start": "from the command to the first step of training",
