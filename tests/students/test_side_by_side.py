@@ -45,6 +45,7 @@ def largest(data: Path, folder: Path, count: int) -> Path:
     frame = pl.read_parquet(data)
     sizes = frame.filter(pl.col("split") == "train")["vertical"].value_counts(sort=True)
     rows = frame.filter(pl.col("vertical").is_in(sizes["vertical"][:count].implode()))
+    rows = rows.with_columns(row_id=pl.int_range(len(rows)))
     rows.write_parquet(folder / "news.parquet")
     silent = pl.DataFrame({"row_id": range(len(rows)), "logit": np.zeros(len(rows))})
     silent.write_parquet(folder / "silent.parquet")
@@ -54,7 +55,7 @@ def largest(data: Path, folder: Path, count: int) -> Path:
 def recipe_of(data: Path, folder: Path) -> Recipe:
     off = [f"students.distill.{channel}=null" for channel in ("sharing", "input")]
     teacher = f"teacher={{knowledge: {folder / 'silent.parquet'}}}"
-    paths = [f"data.path={data}", f"store={folder}/mlruns", "tracking.uri=null", "workers=1"]
+    paths = [f"data.path={data}", "data.row_id=row_id", f"store={folder}/mlruns", "tracking.uri=null", "workers=1"]
     return load(NEWS, [*paths, teacher, *off])
 
 
