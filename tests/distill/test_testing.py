@@ -248,6 +248,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         sys.modules.pop(name, None)
 
 
+@pytest.mark.slow
 def test_the_student_of_the_readme_holds_in_a_package_of_its_own(mine: str) -> None:
     """Found by a recipe's class path, sound by the battery, and no longer than a page."""
     ranker = resolve(mine)
