@@ -75,15 +75,16 @@ def drawn(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if not some:
             continue
         sizes = [size for law in some for size, _ in law["points"]]
-        x = Scale(min(sizes) / 1.2, max(sizes) * 1.2, 70, 600, log=True)
+        x = Scale(min(sizes) / 1.2, max(sizes) * 1.2, 70, 560, log=True)
         y = Scale(*reach([loss for law in some for _, loss in law["points"]]), 300, 30)
-        parts = [bottom(x, 300, 30, plain, title), left(y, 70, 600, plain, "NE on test rows")]
+        parts = [bottom(x, 300, 30, plain, title), left(y, 70, 560, plain, "NE on test rows")]
         for place, law in enumerate(some):
             kind = ("distilled", "control", "teacher", "failed")[place % 4]
-            said = f"{law['model']}, {plain(law[OTHER[grows]])} {OTHER[grows]}"
+            name = law["model"].rpartition(".")[2]
+            said = f"{name}, {plain(law[OTHER[grows]])} {OTHER[grows]}"
             parts += [dot(x(size), y(loss), 4, kind, f"{said}: {loss:.4f}") for size, loss in law["points"]]
-            parts += [path(_curve(law, x, y), f"curve {kind}"), text(612, 40 + 34 * place, said, f"word {kind}")]
-            parts.append(text(612, 55 + 34 * place, _exponent(law), "tick"))
+            parts += [path(_curve(law, x, y), f"curve {kind}"), text(572, 40 + 34 * place, said, f"word {kind}")]
+            parts.append(text(572, 55 + 34 * place, _exponent(law), "tick"))
         yield f"figures/scaling-{grows}.svg", figure(344, parts, f"NE against {title}")
 
 
