@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from distill.layers import FieldEmbedding
+from distill.layers import FieldEmbedding, Verticals, VerticalTable
 from distill.losses import binary_cross_entropy
 from distill.ranker import Ranker
 from distill.types import PAD, Batch, Features, FeatureSchema, Prediction
@@ -39,9 +39,9 @@ def gradient_correlation(
 
     Returns:
         Name of a parameter, or of a group -> one row and column for each vertical; NaN where a vertical has no rows,
-        or no gradient. Tables of embeddings are left out: verticals read different rows of them.
+        or no gradient. Tables of embeddings, of ids and of verticals, are left out: verticals read different rows.
     """
-    tables = {id(module.weight) for module in ranker.modules() if isinstance(module, FieldEmbedding)}
+    tables = {id(weight) for module in ranker.modules() for weight in _read_by_row(module)}
     shared = {name: weight for name, weight in ranker.named_parameters() if id(weight) not in tables}
     gradients = [_gradient(ranker, batches, vertical, shared) for vertical in verticals]
     groups: dict[str, list[str]] = {}
@@ -51,6 +51,13 @@ def gradient_correlation(
         whole: _cosines(torch.stack([torch.cat([one[name].flatten() for name in names]) for one in gradients]))
         for whole, names in groups.items()
     }
+
+
+def _read_by_row(module: nn.Module) -> list[Tensor]:
+    """Weights of which a vertical reads rows of its own."""
+    if isinstance(module, Verticals):
+        return [module.embedding, module.bias]
+    return [module.weight] if isinstance(module, FieldEmbedding | VerticalTable) else []
 
 
 def _gradient(ranker: Ranker, batches: Sequence[Batch], vertical: int, shared: dict[str, Tensor]) -> dict[str, Tensor]:
