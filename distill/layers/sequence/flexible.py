@@ -23,8 +23,8 @@ def flexed(
 ) -> Float[Tensor, "rows heads queries part"]:
     """`softmax(q k^T / sqrt(part) + bias) v`, whose scores are never written down.
 
-    Dong et al., Flex Attention: A Programming Model for Generating Optimized Attention Kernels, 2024. The bias, the same
-    for all heads, holds the mask as well.
+    Dong et al., Flex Attention: A Programming Model for Generating Optimized Attention Kernels, 2024. The bias, the
+    same for all heads, holds the mask as well.
     """
     added = bias.squeeze(-3)
 

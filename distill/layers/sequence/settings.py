@@ -32,7 +32,7 @@ class SequenceSettings(Settings):
     """How a vector is normalised."""
     kernel: Kernel = Field(default="products", exclude_if=lambda kernel: kernel == "products")
     """How softmax attention is worked out: by matrix products, or by torch's FlexAttention, which never writes down the
-    scores of all heads; same numbers up to rounding. On processors, where it has no gradient, it serves scoring alone."""
+    scores of all heads; same numbers up to rounding. On processors it has no gradient, and serves scoring alone."""
     places: bool = False
     """Whether each token has a learned vector added that says how many events ago it was."""
     width: int = Field(default=32, ge=1)
