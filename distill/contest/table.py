@@ -13,7 +13,7 @@ from distill.contest.laws import Grown, laws
 from distill.data.impressions import TEST, VALID
 from distill.evidence import NOTHING, Estimate, Sums, method_gain, ne_gain, pool
 from distill.fingerprint import derived_seed, fingerprint
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report.scores import number
 
 Table = dict[str, Any]
