@@ -96,6 +96,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
+    share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
+    """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
 
 class TimeAhead(Settings):
