@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import Tensor
 
+from distill.ahead import Ahead
 from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
 from distill.objective import Losses, Objective
@@ -161,7 +163,7 @@ def accelerator(device: str) -> str:
 
 def train(
     learner: Learner,
-    batches: Iterable[Batch],
+    batches: Collection[Batch],
     callbacks: list[Callback],
     device: str = "auto",
     precision: Precision = "fp32",
@@ -187,4 +189,8 @@ def train(
             callbacks=callbacks,
             barebones=True,
         )
-        trainer.fit(learner, batches)
+        if trainer.strategy.root_device.type == "cpu":
+            trainer.fit(learner, batches)
+        else:
+            with closing(Ahead(batches, pinned=trainer.strategy.root_device.type == "cuda")) as coming:
+                trainer.fit(learner, coming)
