@@ -53,7 +53,7 @@ def test_an_error_is_raised_where_the_batch_was_wanted() -> None:
     seen: list[int] = []
     with pytest.raises(OSError, match="the disk is gone"):
         for number in Ahead(broken()):
-            seen.append(number)  # noqa: PERF402
+            seen.append(number)
     assert seen == [1, 2]
 
 
