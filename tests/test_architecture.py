@@ -22,7 +22,7 @@ FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
     {"ranker", "layers"},
     {
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
