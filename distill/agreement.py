@@ -67,8 +67,7 @@ def cosines(learner: Learner, batch: Batch, places: Sequence[int]) -> list[float
     taught = learner.heads.some(places)(served) if learner.heads else served
     refine = learner.adapters.some(places) if learner.adapters else None
     costs = learner.objective.of(places).costs(served, taught, batch, Moment(refine=refine))
-    tables = {id(table) for table in learner.fleet.tables()}
-    weights = [one for one in learner.fleet.parameters() if id(one) not in tables]
+    weights = learner.fleet.dense()
     ours, theirs = (
         _gradient((rows * batch.weight).sum(), weights, places) for rows in (costs.label.sum(-1), costs.distilled)
     )

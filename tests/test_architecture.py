@@ -35,6 +35,8 @@ FLOORS = [
             "optimizer",
             "evidence",
         ),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
+        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
@@ -42,6 +44,7 @@ FLOORS = [
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench", "export", "sweep", "rack"),
         *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),
