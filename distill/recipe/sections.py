@@ -243,8 +243,8 @@ class Trainer(Settings):
     device: str = Field(default="auto", pattern=r"^[a-z_]+$")
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
-    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of the
-    device. On an accelerator they are recorded and replayed (CUDA graphs), for which steps must have equally many rows."""
+    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
+    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
 
 
 class Recipe(Settings):
