@@ -31,6 +31,9 @@ FLOORS = [
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench", "export", "sweep", "rack"),
+        *("testing", "workers", "bench", "export", "sweep", "contest"),
+        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),
     },
     {"cli"},

@@ -12,7 +12,7 @@ from distill.errors import Fault, RecipeError, suggestion
 
 if TYPE_CHECKING:
     from distill.recipe import Recipe
-    from distill.report import Choice
+    from distill.report import Choice, Refusal
 
 Named = Annotated[
     list[str],
@@ -43,14 +43,15 @@ def compare(
     from distill.sweep import is_sweep
 
     if is_sweep(Path(named[0])):
-        sweeps.compare(Path(named[0]), named[1:], json)
+        _refuse({"--gate": gate, "--baseline": baseline, "--sort": sort, "--verdict": verdict, "--search": search})
+        sweeps.compare(Path(named[0]), named[1:], json, report)
         return
     with silence():
         recipe, tables = _tables(named)
     first = next(iter(tables.values()))
     choice = Choice(search, verdict, sort)
     _check(first, choice)
-    refused = _refusals(first, recipe)
+    refused = _gated(first, recipe) if gate else _refusals(first, recipe)
     if report is not None:
         others = dict(list(tables.items())[1:])
         report.write_text(_page(first, recipe, named, refused, others), encoding="utf-8")
@@ -60,6 +61,15 @@ def compare(
         _print_one(first, recipe, choice, json)
     if gate:
         _gate(refused)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Refuses what a sweep does not take, rather than leave it out in silence."""
+    faults = [
+        Fault(name, "is for recipes, not for a sweep.", "Leave it out.") for name, value in given.items() if value
+    ]
+    if faults:
+        raise RecipeError(*faults)
 
 
 def _tables(named: list[str]) -> "tuple[Recipe, dict[str, Any]]":
@@ -98,13 +108,30 @@ def _known(name: str, names: list[str]) -> str:
 def _refusals(table: dict[str, Any], recipe: "Recipe") -> list[str]:
     from distill.report import refusals
 
-    found = refusals(table, recipe.gates)
-    return [f"{one.member or 'the run'} ({one.gate}): {one.reason}" for one in found]
+    return _sentences(refusals(table, recipe.gates))
+
+
+def _gated(table: dict[str, Any], recipe: "Recipe") -> list[str]:
+    """The same with students as they are served; those that pass are registered, which the table then says."""
+    from distill.progress import Progress
+    from distill.shipping import ship
+
+    with silence():
+        shipment = ship(recipe, table, Progress())
+    refused = _sentences(shipment.refused)
+    table["gates"] = {"refused": refused, "registered": shipment.registered}
+    for member, version in shipment.registered.items():
+        print(f"gate: {member} passes and is {recipe.gates.alias}: {version}", file=sys.stderr)
+    return refused
+
+
+def _sentences(refused: "list[Refusal]") -> list[str]:
+    return [f"{one.member or 'the run'} ({one.gate}): {one.reason}" for one in refused]
 
 
 def _page(table: dict[str, Any], recipe: "Recipe", named: list[str], refused: list[str], others: dict[str, Any]) -> str:
     from distill.recipe import show
-    from distill.recipe.sections import Gates
+    from distill.recipe.outcome import Gates
     from distill.report import Facts, page
 
     asked = None if recipe.gates == Gates() else refused

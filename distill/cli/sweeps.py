@@ -109,6 +109,7 @@ def shown(table: dict[str, Any]) -> Any:
     best, summary = table["best"], table["summary"]
     brief = {
         "rungs": table["rungs"],
+        "the best that was searched for against the best by chance": table.get("search"),
         "points": [
             {"point": point["point"], **{short: point[name] for name, short in POINT.items()}}
             for point in table["points"]
@@ -133,12 +134,15 @@ def plan(sweep: Path, overrides: list[str], json: str | None) -> None:
     emit(table, json, _planned)
 
 
-def compare(sweep: Path, overrides: list[str], json: str | None) -> None:
-    """Shows the table of a sweep that has been run."""
+def compare(sweep: Path, overrides: list[str], json: str | None, report: Path | None) -> None:
+    """Shows the table of a sweep that has been run, and writes its report where one is asked for."""
     from distill import sweep as sweeps
+    from distill.report import sweep_page
 
     with silence():
         table = sweeps.compare(sweeps.load(sweep, overrides))
+    if report is not None:
+        report.write_text(sweep_page(table), encoding="utf-8")
     emit(table, json, shown)
 
 

@@ -35,6 +35,8 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _domains(recipe)
     yield from channel_findings(recipe)
     yield from _l2(recipe)
+    yield from _store(recipe)
+    yield from _alias(recipe)
 
 
 def default_score(recipe: Recipe) -> Score | None:
@@ -42,6 +44,12 @@ def default_score(recipe: Recipe) -> Score | None:
     if recipe.data.time is not None:
         return TimeAhead()
     return CrossFit(by=recipe.data.user) if recipe.data.user is not None else None
+
+
+def _store(recipe: Recipe) -> Iterator[Finding]:
+    """Rows are mapped into memory, and results are renamed into their place: object stores do neither."""
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(recipe.store)):  # pathlib has taken one of the two slashes
+        yield Finding(("store",), "is an address, where a folder is needed.", "Mount it, or name a shared folder.")
 
 
 def _source(data: DataSettings) -> Iterator[Finding]:
@@ -189,6 +197,9 @@ def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
 def _domains(recipe: Recipe) -> Iterator[Finding]:
     domains, place, source = recipe.domains, ("domains",), ("students", "distill", "logit", "source")
     if domains is None:
+        if recipe.domain_start:
+            sharing = ("students", "distill", "sharing", "source")
+            yield Finding(sharing, 'the section "domains" is missing.', "Add it, or say teacher.", (place, sharing))
         if recipe.source != "teacher":
             what = f'"{recipe.source}" means the models of domains, and the section "domains" is missing.'
             yield Finding(source, what, "Add it, or say teacher.", (place, source))
@@ -229,3 +240,13 @@ def _l2(recipe: Recipe) -> Iterator[Finding]:
             path = (name, "train", "l2")
             what = f"pulls at every embedding, and tables: {train.tables} may step only those that were read."
             yield Finding(path, what, "Say tables: adam beside it.", (path, (name, "train", "tables")))
+
+
+def _alias(recipe: Recipe) -> Iterator[Finding]:
+    """MLflow keeps some names for itself."""
+    alias, path = recipe.gates.alias, ("gates", "alias")
+    if alias is not None and re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        yield Finding(path, f'"{alias}" is a name that MLflow keeps for versions.', "Name another, such as champion.")
+    if alias is not None and recipe.tracking.uri is None:
+        what = "an alias needs a model registry, and this recipe records nothing."
+        yield Finding(path, what, "Set tracking.uri.", (path, ("tracking", "uri")))

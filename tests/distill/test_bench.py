@@ -24,6 +24,7 @@ from distill.bench import (
     running,
     scaling,
     sequence,
+    sweep,
     tracking,
 )
 from distill.bench.figure import Figure
@@ -37,14 +38,18 @@ from distill.bench.sizes import multiplications, products
 from distill.cli import main
 from distill.data.impressions import TRAIN
 from distill.errors import RecipeError
+from distill.fingerprint import fingerprint
 from distill.layers.sequence import SequenceTower
+from distill.member import Member
 from distill.progress import Progress
 from distill.types import Features
 
 TINY = Scale(0.01, rounds=1)
 SHAPE = Shape(fields=3, ids=10, numeric=2, embedding=4, hidden=(8, 6))
-PROCESSES = ("start", "fleet-vs-lightning", "scaling")
+PROCESSES = ("start", "fleet-vs-lightning", "scaling", "sweep")
 """Benchmarks that start whole processes, of which each imports everything anew."""
+LONG = (*PROCESSES, "zoo")
+"""Benchmarks that take more than a few seconds however little they do."""
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +172,12 @@ class TestFiguresOfGivenTimings:
         teacher = inputs * 704 + 704 * 480 + 480 * 64 + 64
         assert found["knowledge/teacher-size"] == teacher / (3 + (12 * 8 + 3) * 64 + 64 * 32 + 32)
 
-    def test_tracking(self, given: Callable[..., None]) -> None:
+    def test_tracking(self, given: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
         """Two runs in 0.1 s, and one in 1 s."""
         given(tracking, [0.1], [1])
-        assert figures(tracking) == {"tracking": 20, "tracking/ours": 50, "tracking/call-by-call": 1000}
+        monkeypatch.setattr(tracking, "_leaderboard", lambda *_: Figure("tracking/leaderboard", [0.5], "s", 2))
+        calls = {"tracking/ours": 50, "tracking/call-by-call": 1000, "tracking/leaderboard": 0.5}
+        assert figures(tracking) == {"tracking": 20, **calls}
 
     def test_sequence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Theirs takes 3.5 times as long; seconds of equal steps that grow as the root of their number a row."""
@@ -182,6 +189,15 @@ class TestFiguresOfGivenTimings:
         assert found["sequence/hstu"] == found["sequence/sasrec"] == 3.5
         assert found["sequence/llama/slope"] == pytest.approx(1.5, abs=0.01)
 
+    def test_sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Eight settings of two verticals, two seeds: 32 students and 8 controls, each at half the price of all."""
+        monkeypatch.setattr(sweep, "seconds_of", lambda work: 20.0)
+        monkeypatch.setattr(sweep, "_apart", lambda job, member, folder: sweep.Apart(10.0, 4.0))
+        found = {figure.name: figure for figure in sweep.measure(TINY)}
+        assert (found["sweep/students"].value, found["sweep/together"].value) == (40, 20)
+        assert found["sweep/separately"].value == 400
+        assert (found["sweep"].value, found["sweep/without-starts"].value) == (20, 8)
+
     def test_scaling(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Seconds that grow as the members' number to the power of 1.5; memory by 7 bytes a member."""
         monkeypatch.setattr(scaling, "_alone", lambda folder, members: scaling.Cost(members**1.5, 100 + 7 * members))
@@ -190,6 +206,29 @@ class TestFiguresOfGivenTimings:
         assert found["scaling"].short
         assert found["scaling/memory"].value == 7
         assert found["scaling/100-members"].value == pytest.approx(10_000)
+
+
+class TestSample:
+    @pytest.mark.parametrize("count", [1, 3, 7, 50])
+    def test_what_grows_as_rows_do_is_summed_nearly_right(self, count: int) -> None:
+        """Skewed as verticals are; 40 members, so that 50 parts are all of them."""
+        found = roster_of(rows := [int(10 * 1.2**place) for place in range(40)], count)
+        assert sum(size for _, size in found) == 40
+        tolerance = {1: 0.1, 3: 0.1, 7: 0.05, 50: 0}[count]
+        assert sum(size * member.rows for member, size in found) == pytest.approx(sum(rows), rel=tolerance)
+
+    def test_equals_are_drawn_by_chance(self) -> None:
+        """Not always the first of the sweep's points."""
+        found = roster_of([7] * 40, 4)
+        assert [member.seed % 10 for member, _ in found] != [0, 0, 0, 0]
+
+
+def roster_of(rows: list[int], count: int) -> list[tuple[Member, int]]:
+    members = [
+        Member("v", None, "distilled", place, 0, number, 1, {}, None, "", fingerprint(place), "")
+        for place, number in enumerate(rows)
+    ]
+    return sweep.sample(members, count)
 
 
 class TestBothSidesDoTheSame:
@@ -322,7 +361,7 @@ class TestFirstStep:
 
 
 class TestRunning:
-    @pytest.mark.parametrize("name", [name for name in BENCHES if name not in PROCESSES])
+    @pytest.mark.parametrize("name", [name for name in BENCHES if name not in LONG])
     def test_every_name_runs(self, name: str) -> None:
         table = running.run([name], Progress(StringIO()), TINY)
         assert all(row["name"].startswith(name) for row in table["figures"])
@@ -335,8 +374,8 @@ class TestRunning:
         assert {"scaling", "scaling/memory"} < figures(scaling).keys()
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("name", PROCESSES)
-    def test_every_name_runs_that_starts_processes(self, name: str) -> None:
+    @pytest.mark.parametrize("name", LONG)
+    def test_every_name_runs_that_takes_long(self, name: str) -> None:
         assert all(row["value"] is not None for row in running.run([name], Progress(StringIO()), TINY)["figures"])
 
     def test_figures_are_told_as_they_come(self) -> None:
