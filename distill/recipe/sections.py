@@ -207,7 +207,7 @@ class Trainer(Settings):
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
     """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
-    the device. On an accelerator it is recorded and replayed (CUDA graphs), so steps must have equally many rows."""
+    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
 
 
 class Recipe(Settings):
