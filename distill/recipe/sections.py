@@ -206,7 +206,8 @@ class Trainer(Settings):
     device: str = Field(default="auto", pattern=r"^[a-z_]+$")
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
-    """Whether `torch.compile` makes one program of a step: half a minute of waiting, and fewer calls of the device."""
+    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
+    the device. On an accelerator it is recorded and replayed (CUDA graphs), so steps must have equally many rows."""
 
 
 class Recipe(Settings):
