@@ -22,7 +22,7 @@ FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
     {"ranker", "layers"},
     {
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
@@ -31,6 +31,7 @@ FLOORS = [
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench", "export", "sweep", "rack"),
         *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),
