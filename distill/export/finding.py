@@ -104,7 +104,9 @@ def _views(
     if not any(member.inputs for member in served):
         return [view] * len(served)
     knowledge = store.knowledge.find(said.fingerprint)
-    assert knowledge is not None, "a recipe that has been run has its knowledge"
+    if knowledge is None:
+        what = f"the teacher's knowledge is not in {store.root}, or was made by another version."
+        raise RecipeError(Fault(recipe.name, what, "Run the recipe again: distill run."))
     inputs = inputs_of(recipe, impressions, knowledge, store)
     return [inputs if member.inputs else view for member in served]
 
