@@ -10,6 +10,7 @@ from torch import Tensor
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
 from distill.sampling import FILL, hidden
+from distill.standing import Standing
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -70,6 +71,7 @@ class Feed:
         first: number of the first step that `steps` yields.
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
+        standing: how the sources stood shortly before each row, where the learner asks for it.
     """
 
     def __init__(
@@ -81,9 +83,11 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
+        standing: Standing | None = None,
     ) -> None:
         self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
+        self.standing = standing
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers each step's rows at once."""
@@ -91,7 +95,8 @@ class Feed:
             batch = self.view.take(rows)
             if self.view.hide.any():
                 batch = self._hide(batch, step)
-            yield batch._replace(knowledge={name: self._hear(table, rows) for name, table in self.knowledge.items()})
+            said = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
+            yield batch._replace(knowledge=said, standing=self.standing.at(rows) if self.standing else {})
 
     def __len__(self) -> int:
         """Number of steps."""

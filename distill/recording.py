@@ -8,6 +8,7 @@ from typing import Any
 from distill.data.negatives import shares
 from distill.fingerprint import fingerprint
 from distill.member import Member
+from distill.panel import seats, together
 from distill.recipe import Recipe, show
 from distill.recipe.sections import OutsideTeacher
 from distill.report import Facts, drawings, markdown, page
@@ -89,7 +90,7 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
     begun = started(recipe, key, data)
     return replace(
         begun,
-        metrics=dict(table["summary"]),
+        metrics=table["summary"] | {f"ne_teacher/{one['name']}": one["ne"] for one in table.get("teachers", ())},
         artifacts={
             **begun.artifacts,
             "leaderboard.md": text,
@@ -103,8 +104,12 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
 
 
 def _teacher(recipe: Recipe) -> str:
-    teacher = recipe.teacher
-    return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
+    return together(
+        [
+            str(one.teacher.knowledge) if isinstance(one.teacher, OutsideTeacher) else one.teacher.model.path
+            for one in seats(recipe)
+        ]
+    )
 
 
 def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:

@@ -9,6 +9,7 @@ from distill.report.note import markdown
 from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.side_by_side import side_by_side
+from distill.report.teachers import entropy_of, mean_spread
 from distill.report.terminal import render
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Results",
     "comparison",
     "drawings",
+    "entropy_of",
     "leaderboard",
     "markdown",
+    "mean_spread",
     "page",
     "passed",
     "refusals",

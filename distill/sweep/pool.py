@@ -10,6 +10,7 @@ from distill.errors import Fault, RecipeError
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
 from distill.member import Member, roster
+from distill.panel import taught_by
 from distill.pipeline import identity, read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
@@ -50,7 +51,7 @@ def taught(sweep: Sweep, store: Store, progress: Progress) -> list[Taught]:
     found = []
     for point in sweep.points:
         recipe = point.recipe
-        data, teacher = fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
+        data, teacher = fingerprint(recipe.data), taught_by(recipe)
         if data not in rows:
             rows[data] = read(recipe, store, progress)
         if teacher not in said:

@@ -11,6 +11,7 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator
+from distill.panel import taught_by
 from distill.pipeline import experiment, identity
 from distill.progress import Progress
 from distill.report.scores import number
@@ -164,10 +165,16 @@ def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student
     first = points[0]
     key = fingerprint(key, [student.member.fingerprint for student in students])
     found = judged(sweep.base, key, first.impressions, first.knowledge, students, store)
-    if len({one.knowledge.manifest.fingerprint for one in points}) > 1:
+    if len({_spoken(one) for one in points}) > 1:
         for row in (found["summary"], *found["students"]):
             row.update({name: None for name in OF_TEACHER if name in row})
     return found
+
+
+def _spoken(taught: Taught) -> str:
+    """What the teachers of a point say together."""
+    recipe = taught.point.recipe
+    return fingerprint(taught.knowledge.manifest.fingerprint, taught_by(recipe), recipe.students.distill.logit.combine)
 
 
 def _publish(
