@@ -69,20 +69,20 @@ class Standing:
 
     def _put(self, found: list[np.ndarray], own: np.ndarray, usable: np.ndarray) -> None:
         """Adds the blocks of a group, and where each of its rows finds what was known before its time."""
-        if not len(usable):
-            return
         time, first = self.impressions.time, sum(map(len, found))
-        blocks = self._blocks(usable)
+        blocks = self._blocks(usable) if len(usable) else []
+        if not blocks:
+            return
         found.append(np.stack([self._entropies(rows) for rows in blocks]))
         ended = np.searchsorted([time[rows].max() for rows in blocks], time[own], "left")  # Strictly earlier.
         self.place[own] = torch.from_numpy(np.where(ended > 0, first + ended - 1, 0).astype(np.int32))
 
     def _blocks(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Rows in blocks that follow one another in time; a rest too small for one belongs to the last."""
+        """Rows in blocks that follow one another in time; a rest too small for one belongs to the last, if any."""
         blocks = [block.rows for block in in_time(rows, self.impressions.time, self.rows, seed=0)]
-        if len(blocks) > 1 and len(blocks[-1]) < self.rows:
-            blocks[-2:] = [np.concatenate(blocks[-2:])]
-        return blocks
+        if len(blocks[-1]) >= self.rows:
+            return blocks
+        return [*blocks[:-2], np.concatenate(blocks[-2:])] if len(blocks) > 1 else []
 
     def _entropies(self, rows: np.ndarray) -> Float[np.ndarray, "sources tasks"]:
         """Of each source on the same rows; 0 for all where there is none to compare."""

@@ -64,9 +64,7 @@ class Label(Coder):
         refuse = self.desk.faults.refuse
         refuse(bad, column, block.first, "a label is 0 or 1, but this column holds {odd}", odd=values)
         if self.complete:
-            remedy = (
-                f"Leave rows without a label out, or name the task, {{click: {column}}}, to learn their marks alone."
-            )
+            remedy = f"Leave rows without a label out, or name the task, {{click: {column}}}, to learn marks alone."
             refuse(missing, column, block.first, "is null", remedy)
         block.rows[self.name] = values.astype(np.float32)
 

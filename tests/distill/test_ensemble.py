@@ -182,18 +182,18 @@ class TestGate:
 
     def test_it_finds_out_whom_to_believe_about_which_rows(self) -> None:
         """One teacher knows the rows of one kind, the other those of the other; what both say together gets better."""
-        hidden = torch.eye(2).repeat(32, 1)[None]
+        hidden = torch.eye(2).repeat(32, 1)
         label = torch.randint(0, 2, (1, 64, 1)).float()
         truth, noise = 4 * label - 2, torch.randn(1, 64, 1)
-        first = hidden[..., :1].bool()
+        first = hidden[None, :, :1].bool()
         knowledge = {"a": say(torch.where(first, truth, noise)), "b": say(torch.where(first, noise, truth))}
         batch = Batch(NOTHING, label, torch.ones_like(label).bool(), torch.ones(1, 64), knowledge)
         plan = Distillation({"a": 1.0, "b": 1.0}, torch.tensor([0.5]), torch.ones(1), "auxiliary")
         gate = Gate(2, 2)
-        adam, served = torch.optim.Adam(gate.parameters(), 0.1), Prediction(torch.zeros(1, 64, 1), hidden)
+        adam, served = torch.optim.Adam(gate.parameters(), 0.1), Prediction(torch.zeros(64, 1), hidden)
         for _ in range(60):
             adam.zero_grad()
-            Objective(plan)(served, Taught(served.logit, hidden, gate(served)), batch).total.backward()
+            self.gated(batch, gate(served)[None], hidden[None], plan).total.backward()
             adam.step()
-        share = shares(torch.ones(2, 1, 64, 1), gate(served).movedim(-1, 0)[..., None])
+        share = shares(torch.ones(2, 1, 64, 1), gate(served)[None].movedim(-1, 0)[..., None])
         assert share[0][first].min() > 0.9 and share[1][~first].min() > 0.9

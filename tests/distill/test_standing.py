@@ -20,7 +20,7 @@ FRAME = generate(World(verticals=3, domains=1, users=40, items=30, rows=1500, da
 TIME, LABEL = FRAME["time"].to_numpy(), FRAME["label"].to_numpy()
 TRAINED = (FRAME["split"] == "train").to_numpy()
 MIDDLE = np.median(TIME[TRAINED])
-SIZE = 150
+SIZE = 120
 
 
 def impressions_of(folder: Path, label: np.ndarray = LABEL) -> Impressions:
@@ -74,7 +74,7 @@ def known_before(impressions: Impressions, tables: dict[str, Knowledge], group: 
         if len(block) >= SIZE:
             blocks.append(block)
             block = []
-    if block:
+    if block and blocks:
         blocks[-1] = blocks[-1] + block
     ended = [one for one in blocks if TIME[one].max() < TIME[row]]
     if not ended:

@@ -53,7 +53,7 @@ def test_a_missing_column_and_the_one_that_is_meant(table, load_frame, column):
 
 WEIGHT, TIME, ID, DOMAIN = {"weight": "weight"}, {"time": "moment"}, {"row_id": "id"}, {"domain": "domain"}
 
-UNLABELLED = "Leave rows without a label out, or name the task, {click: label}, to learn their marks alone."
+UNLABELLED = "Leave rows without a label out, or name the task, {click: label}, to learn marks alone."
 
 VALUES = [
     ("label", None, {}, f", row 3: is null. {UNLABELLED}"),
