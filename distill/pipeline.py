@@ -1,6 +1,6 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,6 @@ import torch
 from distill.auditing import audit, audited, sentences
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.data.slicing import require
-from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -22,12 +21,12 @@ from distill.planning import plan
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
-from distill.recording import record_key, records, started
+from distill.recording import record_key, records, sources_of, started
 from distill.report.cost import cost
 from distill.store import Store
-from distill.tracking import Tracker, Untracked, environment, open_tracker
+from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, heard_fingerprint
+from distill.transfer import course_of, domains_table, heard_fingerprint
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -63,28 +62,30 @@ def run(recipe: Recipe, progress: Progress) -> Table:
                 # Now, so that the writer makes the database while the teacher learns.
                 tracker.record(started(recipe, key, impressions.fingerprint))
             knowledge = teach(recipe, impressions, store, progress)
-            domains(recipe, impressions, knowledge, store, progress)
+            domain = domains(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
             tables = said_by_all(recipe, impressions, store.knowledge, first=knowledge)
-            table |= _taken(table, progress.seconds, before, tables.values())
+            table |= _taken(table, progress, before, list(tables.values()))
             table |= {"settings": identity(recipe), "environment": environment()}
-            table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
+            sources = sources_of(recipe, tables, domain, impressions.fingerprint)
+            told = records(recipe, table, students, impressions.fingerprint, sources)
+            table = _publish(table, students, told, tracker, progress)
         table["seconds"] = progress.seconds | table["seconds"]
         write_json(path, table)
     return table
 
 
-def _taken(table: Table, seconds: Mapping[str, float], before: Table, tables: Iterable[Knowledge]) -> Table:
+def _taken(table: Table, progress: Progress, before: Table, tables: Sequence[Knowledge]) -> Table:
     """Seconds and cost. A stage that was found done took what it took when it was done."""
     same = before.get("fingerprint") == table["fingerprint"]
-    took = dict(seconds) | (before["seconds"] if same else {})
-    tables = list(tables)
-    scored = sum(table.facts.get("covered", 0) for table in tables)
+    took = dict(progress.seconds) | (before["seconds"] if same else {})
+    cpu = dict(progress.cpu) | (before.get("cpu_seconds", {}) if same else {})
+    scored = sum(one.facts.get("covered", 0) for one in tables)
     size = sum(path.stat().st_size for one in tables for path in one.folder.rglob("*") if path.is_file())
-    return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
+    return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
 
 
 def compare(recipe: Recipe) -> Table:
@@ -143,14 +144,17 @@ def _rows_learnt(recipe: Recipe, impressions: Impressions, seat: Seat) -> int:
     return copies * teacher.train.epochs * len(lesson_of(recipe, impressions, seat=seat).learnt_rows)
 
 
-def domains(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress) -> None:
+def domains(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
+) -> Knowledge | None:
     """The stage `domains`, where the recipe has any."""
     if recipe.domains is None:
-        return
+        return None
     with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
-        domain = domains_of(recipe, impressions, knowledge, store.knowledge, bar.advance)
+        domain = domains_table(recipe, impressions, knowledge, store, bar.advance)
     for sentence in audited(domain, "the domain models'"):
         progress.note(sentence)
+    return domain
 
 
 def _study(
@@ -182,16 +186,15 @@ def _judge(
 
 
 def _publish(
-    recipe: Recipe,
     table: Table,
     students: Sequence[Student],
-    data: str,
+    told: Iterable[RunRecord],
     tracker: Tracker | Untracked,
     progress: Progress,
 ) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
-        for record in records(recipe, table, students, data):
+        for record in told:
             tracker.record(record)
         delivery = tracker.close()
         ids = tracker.run_ids()

@@ -37,6 +37,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from channel_findings(recipe)
     yield from together_findings(recipe)
     yield from _l2(recipe)
+    yield from _alias(recipe)
 
 
 def default_score(recipe: Recipe) -> Score | None:
@@ -197,6 +198,9 @@ def _score(recipe: Recipe, path: KeyPath, teacher: TrainedTeacher) -> Iterator[F
 def _domains(recipe: Recipe) -> Iterator[Finding]:
     domains, place, source = recipe.domains, ("domains",), ("students", "distill", "logit", "source")
     if domains is None:
+        if recipe.domain_start:
+            sharing = ("students", "distill", "sharing", "source")
+            yield Finding(sharing, 'the section "domains" is missing.', "Add it, or say teacher.", (place, sharing))
         if recipe.source != "teacher":
             what = f'"{recipe.source}" means the models of domains, and the section "domains" is missing.'
             yield Finding(source, what, "Add it, or say teacher.", (place, source))
@@ -237,3 +241,13 @@ def _l2(recipe: Recipe) -> Iterator[Finding]:
             path = (*place, "train", "l2")
             what = f"pulls at every embedding, and tables: {train.tables} may step only those that were read."
             yield Finding(path, what, "Say tables: adam beside it.", (path, (*place, "train", "tables")))
+
+
+def _alias(recipe: Recipe) -> Iterator[Finding]:
+    """MLflow keeps some names for itself."""
+    alias, path = recipe.gates.alias, ("gates", "alias")
+    if alias is not None and re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        yield Finding(path, f'"{alias}" is a name that MLflow keeps for versions.', "Name another, such as champion.")
+    if alias is not None and recipe.tracking.uri is None:
+        what = "an alias needs a model registry, and this recipe records nothing."
+        yield Finding(path, what, "Set tracking.uri.", (path, ("tracking", "uri")))
