@@ -137,7 +137,7 @@ def clusters(knowledge: Knowledge, impressions: Impressions, count: int, seed: i
 def _lesson(recipe: Recipe, impressions: Impressions) -> Lesson:
     """What all domain models have in common."""
     domains = recipe.domains
-    assert domains is not None
+    assert domains is not None and domains.model is not None, "a recipe that was loaded has both"
     learner = TrainedTeacher(model=domains.model, features=domains.features, train=domains.train, score=TimeAhead())
     view = impressions.view(domains.features, "all")
     return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer)

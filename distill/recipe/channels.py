@@ -77,18 +77,18 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
 def _copies(recipe: Recipe, domains: Domains) -> Iterator[Finding]:
     """A student that begins as a copy of its domain model must be as large as it, and see what it sees."""
     students = recipe.students
-    if domains.model.shape != students.model.shape:
+    if domains.model is not None and domains.model.shape != students.model.shape:
         what = "students that begin as copies need a domain model of their own class and widths."
-        yield Finding(("domains", "model"), what, "Say the same as students.model.", (("students", "model"),))
+        yield Finding(("domains", "model"), what, "Leave it out.", (("students", "model"),))
     if students.distill.input is not None and recipe.source != "teacher":
         what = (
             "domain models that see the teacher's vector, as their copies do, know later labels, so their marks leak."
         )
         path = (*DISTILL, "logit", "source")
         yield Finding(path, what, "Say teacher.", (path, INPUT, SHARING))
-    if _features(recipe, domains.features) != _features(recipe, students.features):
+    if domains.features and _features(recipe, domains.features) != _features(recipe, students.features):
         what = "students that begin as copies need a domain model that sees the same features."
-        yield Finding(("domains", "features"), what, "Say the same as students.features.", (("students", "features"),))
+        yield Finding(("domains", "features"), what, "Leave them out.", (("students", "features"),))
 
 
 def _features(recipe: Recipe, named: tuple[str, ...] | None) -> list[str]:

@@ -52,7 +52,7 @@ def complete(recipe: Recipe) -> dict[str, Any]:
         if not isinstance(teacher, OutsideTeacher):
             _below(whole, path)["model"] = _settings(teacher.model)
     if recipe.domains is not None:
-        whole["domains"]["model"] = _settings(recipe.domains.model)
+        whole["domains"]["model"] = _settings(recipe.domains.model or recipe.students.model)
     return whole
 
 
@@ -67,6 +67,8 @@ def _resolved(recipe: Recipe, tree: Node) -> dict[str, Any]:
         if not isinstance(teacher, OutsideTeacher) and "score" not in teacher.model_fields_set:
             _below(whole, path)["score"] = default_score(recipe).model_dump()
     whole["students"]["distill"]["logit"]["source"] = recipe.source
+    if recipe.domain_start and recipe.domains is not None:
+        whole["domains"]["features"] = recipe.domains.features or recipe.students.features
     # Paths are relative to the file they stand in; those of an override, to the current folder.
     for path in (("data", "path"), *((*path, "knowledge") for path in teachers)):
         node = tree.at(path)

@@ -160,10 +160,10 @@ class Domains(Settings):
     """Domain foundation models: one a domain, between the teacher and the students, each learning from the rows of its
     domain in time order and scoring each row before it learns from it."""
 
-    model: Model
-    """What they are."""
+    model: Model | None = None
+    """What they are; what the students are, where it is left out."""
     features: tuple[str, ...] | None = None
-    """What they see; every feature where none is named."""
+    """What they see. Left out, every feature; or what the students see, where these begin as copies."""
     train: TeacherTrain = TeacherTrain()
     """How they learn: in one pass."""
     distill: DomainDistill = DomainDistill()

@@ -34,8 +34,6 @@ teacher:
   model: {class: students.DNN, embedding: 6, hidden: [8]}
   train: {batch: 64, learning_rate: 5.0e-3}
 domains:
-  model: {class: students.DNN, embedding: 4, hidden: [8, 6]}
-  features: [item_id, hour, seen]
   train: {batch: 64, learning_rate: 1.0e-2}
 students:
   model: {class: students.DNN, embedding: 4, hidden: [8, 6]}
@@ -70,10 +68,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("start")
 
 
-def both(model: str) -> list[str]:
-    return [f"{section}.model={model}" for section in ("students", "domains")]
-
-
 @pytest.mark.parametrize("more", [[], [INPUT]], ids=["alone", "with a vector of the teacher"])
 @pytest.mark.parametrize(
     "model",
@@ -87,7 +81,7 @@ def both(model: str) -> list[str]:
 @torch.no_grad()
 def test_a_fresh_student_says_what_its_domain_model_says(folder: Path, model: str, more: list[str]) -> None:
     """On the rows of its own vertical, whatever the two vocabularies, and whatever else the student sees."""
-    recipe = recipe_of(folder, *both(model), *more)
+    recipe = recipe_of(folder, f"students.model={model}", *more)
     impressions, knowledge = load(recipe.data, Store(recipe.store).data), knowledge_of_recipe(recipe)
     course = course_of(recipe, impressions, knowledge, Store(recipe.store), lambda rows: None)
     view, wide = course.inputs or course.view, impressions.view(recipe.domains.features, "all")
@@ -142,8 +136,8 @@ def test_domain_models_that_see_the_vector_are_not_heard(folder: Path) -> None:
     ("change", "where"),
     [
         ("domains=null", "students.distill.sharing.source"),
-        ("domains.model.hidden=[5]", "domains.model"),
-        ("domains.features=null", "domains.features"),
+        ("domains.model={class: students.DNN, embedding: 4, hidden: [5]}", "domains.model"),
+        ("domains.features=[item_id]", "domains.features"),
     ],
 )
 def test_a_domain_model_that_cannot_be_copied_is_refused(folder: Path, change: str, where: str) -> None:
