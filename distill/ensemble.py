@@ -84,7 +84,8 @@ def shares(
         top = score.masked_fill(weight == 0, -torch.inf).amax(0)
         top = torch.where(top.isfinite(), top, 0).detach()
         weight = weight * (score - top).clamp_max(0).exp()
-    return weight / weight.sum(0).clamp_min(torch.finfo(weight.dtype).tiny)
+    total = weight.sum(0)
+    return weight / torch.where(total > 0, total, 1)
 
 
 def certainty(
