@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
@@ -18,6 +19,10 @@ Predict = Callable[[Features], Prediction]
 
 CHUNK = 8192
 """Rows scored at once: enough to fill the processor, few enough for its caches."""
+
+
+GATHERED = 16_384
+"""Rows gathered at once where steps are smaller: as many as in a step of a whole stack, so that no call is for few."""
 
 
 @torch.no_grad()
@@ -90,20 +95,28 @@ class Feed:
         self.standing = standing
 
     def __iter__(self) -> Iterator[Batch]:
-        """Gathers each step's rows at once."""
-        for step, rows in enumerate(self.steps, self.first):
-            batch = self.view.take(rows)
-            if self.view.hide.any():
-                batch = self._hide(batch, step)
-            said = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
-            yield batch._replace(knowledge=said, standing=self.standing.at(rows) if self.standing else {})
+        """Gathers the rows of several small steps, or of one large one, at once."""
+        batches = (batch for group in _grouped(self.steps) for batch in self._gathered(group))
+        for step, batch in enumerate(batches, self.first):
+            yield self._hide(batch, step) if self.view.hide.any() else batch
 
     def __len__(self) -> int:
         """Number of steps."""
         assert isinstance(self.steps, Sized)
         return len(self.steps)
 
-    def _hear(self, table: Knowledge, rows: Int[Tensor, "members rows"]) -> Signal:
+    def _gathered(self, group: Sequence[Int[Tensor, "members rows"]]) -> Iterator[Batch]:
+        if len(group) == 1:
+            yield self._take(group[0])
+        else:
+            yield from _cut(self._take(torch.cat([rows.flatten() for rows in group])), [rows.shape for rows in group])
+
+    def _take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
+        heard = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
+        stood = self.standing.at(rows) if self.standing else {}
+        return self.view.take(rows)._replace(knowledge=heard, standing=stood)
+
+    def _hear(self, table: Knowledge, rows: Int[Tensor, "*members rows"]) -> Signal:
         said, covered = table.take(rows, representation=self.representation)
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
@@ -111,3 +124,29 @@ class Feed:
         ids = batch.features.categorical
         mask = hidden(self.view.hide, self.seeds[: len(ids)], step, ids.shape[1])
         return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))
+
+
+def _grouped(steps: Iterable[Int[Tensor, "members rows"]]) -> Iterator[list[Int[Tensor, "members rows"]]]:
+    """As many steps together as have `GATHERED` rows."""
+    group: list[Tensor] = []
+    for rows in steps:
+        group.append(rows)
+        if sum(map(torch.numel, group)) >= GATHERED:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _cut(whole: Batch, shapes: Sequence[torch.Size]) -> Iterator[Batch]:
+    """Batches whose rows stand one behind the other, taken apart; none is copied."""
+    leaves, form = tree_flatten(whole)
+    for of_step in zip(*(_parts(leaf, shapes) for leaf in leaves), strict=True):
+        yield tree_unflatten(of_step, form)
+
+
+def _parts(whole: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
+    if len(set(shapes)) == 1:
+        return whole.unflatten(0, (len(shapes), *shapes[0])).unbind()
+    parts = whole.split([shape.numel() for shape in shapes])
+    return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -1,8 +1,8 @@
 """Planning: what a run would do, without doing it."""
 
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
-from distill.cost import OPTIMIZER_COPIES, cost
+from distill.cost import OPTIMIZER_COPIES, Cost, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
@@ -104,20 +104,39 @@ def _domains(
     return [stage]
 
 
+class Size(NamedTuple):
+    """The teacher in one setting of its dial, where it has one.
+
+    Attributes:
+        name: the setting; None where there is no dial.
+        chosen: whether the recipe has it.
+        cost: what it takes.
+    """
+
+    name: str | None
+    chosen: bool
+    cost: Cost
+
+
+def sizes(model: Model, schema: FeatureSchema) -> list[Size]:
+    """What a ranker costs; where one dial sets its size, what each setting of the dial would, all else as given."""
+    dial = type(model.config).model_fields.get("size")
+    return [_size(model, schema, name) for name in (get_args(dial.annotation) if dial else (None,))]
+
+
+def _size(model: Model, schema: FeatureSchema, name: str | None) -> Size:
+    config = model.config if name is None else model.config.model_copy(update={"size": name})
+    return Size(name, config == model.config, cost(lambda: resolve(model.path)(schema, config), schema))
+
+
 def _sizes(recipe: Recipe, impressions: Impressions) -> list[dict[str, Any]]:
-    """What the teacher costs; where one dial sets its size, what each setting of the dial would, all else as given."""
     if isinstance(recipe.teacher, OutsideTeacher):
         return []
     model, schema = recipe.teacher.model, impressions.view(recipe.teacher.features, "all").schema(None)
-    dial = type(model.config).model_fields.get("size")
-    sizes = get_args(dial.annotation) if dial else (None,)
-    return [_size(model, schema, size) for size in sizes]
-
-
-def _size(model: Model, schema: FeatureSchema, size: str | None) -> dict[str, Any]:
-    config = model.config if size is None else model.config.model_copy(update={"size": size})
-    counted = cost(lambda: resolve(model.path)(schema, config), schema)
-    return {"class": model.path, "size": size, "chosen": config == model.config, **counted._asdict()}
+    return [
+        {"class": model.path, "size": one.name, "chosen": one.chosen, **one.cost._asdict()}
+        for one in sizes(model, schema)
+    ]
 
 
 def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, Any]:

@@ -76,7 +76,8 @@ class Lesson(NamedTuple):
     @property
     def learnt_rows(self) -> np.ndarray:
         """Those of them that it learns from."""
-        return self._own(self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher")))
+        rows = self._own(self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher")))
+        return newest(rows, self.impressions.time, self.teacher.train.share)
 
     @property
     def later_rows(self) -> np.ndarray:
@@ -85,6 +86,18 @@ class Lesson(NamedTuple):
 
     def _own(self, rows: np.ndarray) -> np.ndarray:
         return rows if self.own is None else rows[self.own[rows]]
+
+
+def newest(rows: np.ndarray, time: np.ndarray | None, share: float) -> np.ndarray:
+    """A share of some rows, the latest; where there is no time, the last. In the order in which they came.
+
+    >>> newest(np.array([3, 5, 8, 9]), np.array([0, 0, 0, 7, 0, 1, 0, 0, 6, 2]), 0.5)
+    array([3, 8])
+    """
+    if share == 1:
+        return rows
+    order = np.arange(len(rows)) if time is None else np.argsort(time[rows], kind="stable")
+    return rows[np.sort(order[len(rows) - max(1, round(share * len(rows))) :])]
 
 
 def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:

@@ -7,7 +7,6 @@ Axes, everywhere: `members` (rankers of a fleet), `rows` (impressions), `tasks` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxtyping import Bool, Float, Int
@@ -136,4 +135,4 @@ class Batch(NamedTuple):
     valid: Bool[Tensor, "*members rows tasks"]
     weight: Float[Tensor, "*members rows"]
     knowledge: dict[str, Signal]
-    standing: Mapping[str, Float[Tensor, "*members rows tasks"]] = MappingProxyType({})
+    standing: Mapping[str, Float[Tensor, "*members rows tasks"]] = {}

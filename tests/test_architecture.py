@@ -25,6 +25,8 @@ FLOORS = [
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
         *("optimizer", "evidence"),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
+        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
@@ -32,6 +34,7 @@ FLOORS = [
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
+        *("testing", "workers", "bench", "export", "sweep", "rack"),
         *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
         *("testing", "workers", "bench", "export", "sweep"),

@@ -37,6 +37,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from channel_findings(recipe)
     yield from together_findings(recipe)
     yield from _l2(recipe)
+    yield from _store(recipe)
     yield from _alias(recipe)
 
 
@@ -45,6 +46,12 @@ def default_score(recipe: Recipe) -> Score | None:
     if recipe.data.time is not None:
         return TimeAhead()
     return CrossFit(by=recipe.data.user) if recipe.data.user is not None else None
+
+
+def _store(recipe: Recipe) -> Iterator[Finding]:
+    """Rows are mapped into memory, and results are renamed into their place: object stores do neither."""
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(recipe.store)):  # pathlib has taken one of the two slashes
+        yield Finding(("store",), "is an address, where a folder is needed.", "Mount it, or name a shared folder.")
 
 
 def _source(data: DataSettings) -> Iterator[Finding]:

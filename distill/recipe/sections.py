@@ -96,6 +96,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
+    share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
+    """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
 
 class TimeAhead(Settings):
@@ -206,7 +208,8 @@ class Trainer(Settings):
     device: str = Field(default="auto", pattern=r"^[a-z_]+$")
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
-    """Whether `torch.compile` makes one program of a step: half a minute of waiting, and fewer calls of the device."""
+    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
+    the device. On an accelerator it is recorded and replayed (CUDA graphs), so steps must have equally many rows."""
 
 
 class Recipe(Settings):

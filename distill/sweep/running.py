@@ -74,7 +74,7 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             done = sweep._replace(points=[one.point for one in points])
             told = recording.records(done, found, students, [_sources(one, store) for one in points])
             found = _publish(found, told, tracker, progress)
-        found["seconds"] = progress.seconds
+        found["seconds"] = progress.seconds | {"rows_per_second": _paces(points, store)}
         write_json(_latest(sweep, store), found)
     return found
 
@@ -167,14 +167,8 @@ def _judge(
     progress: Progress,
 ) -> Table:
     with progress.stage("evidence"):
-        measured = paces(store.cohorts)
         outcomes = [
-            Outcome(
-                one.point,
-                own,
-                judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store),
-                pace_of(fingerprint(one.point.recipe.students.model.shape), measured),
-            )
+            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
             for one, own in zip(points, students, strict=True)
         ]
         best = choices(students)
@@ -212,6 +206,12 @@ def _spoken(taught: Taught) -> str:
     """What the teachers of a point say together."""
     recipe = taught.point.recipe
     return fingerprint(taught.knowledge.manifest.fingerprint, taught_by(recipe), recipe.students.distill.logit.combine)
+
+
+def _paces(points: list[Taught], store: Store) -> dict[str, float | None]:
+    """Point -> rows a second at which students of its shape were trained in this store; None where nobody knows."""
+    measured = paces(store.cohorts)
+    return {one.point.name: pace_of(fingerprint(one.point.recipe.students.model.shape), measured) for one in points}
 
 
 def _sources(one: Taught, store: Store) -> list[RunRecord]:
