@@ -22,11 +22,9 @@ FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
     {"ranker", "layers"},
     {
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
         *("optimizer", "evidence"),
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
-        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
