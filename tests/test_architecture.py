@@ -23,11 +23,12 @@ FLOORS = [
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
-        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
+        *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
+        *("optimizer", "evidence"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("auditing", "domains", "representing", "transfer", "probing", "serving"),
+        *("auditing", "domains", "panel", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),

@@ -15,10 +15,10 @@ from distill.member import Arm, Member, roster
 from distill.pipeline import compare
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
-from distill.scoring import Lesson, manifest_of
+from distill.scoring import manifest_of
 from distill.serving.manifest import Lineage
 from distill.store import Store
-from distill.transfer import heard_fingerprint, inputs_of
+from distill.transfer import heard_fingerprint, inputs_of, lesson_of
 
 
 class Wanted(NamedTuple):
@@ -115,8 +115,7 @@ def _knowledge(recipe: Recipe, impressions: Impressions, store: Store) -> Knowle
     """What the knowledge of the recipe says of itself."""
     if isinstance(recipe.teacher, OutsideTeacher):
         return import_table(recipe.teacher.knowledge, impressions, store.knowledge).manifest
-    view = impressions.view(recipe.teacher.features, "all")
-    return manifest_of(Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None))
+    return manifest_of(lesson_of(recipe, impressions))
 
 
 def _chosen(members: Sequence[Member], wanted: Wanted) -> list[Member]:
