@@ -1,14 +1,16 @@
 """Channels: what those of a recipe need besides marks, for the members of one stack: adapters, orders and groups."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from distill.adapter import Adapter
 from distill.agreement import ROWS, Agreement, spread
 from distill.course import Course
+from distill.data.impressions import View
 from distill.feed import Feed
 from distill.fingerprint import derived_seed
 from distill.fleet import Fleet, seeded
@@ -62,6 +64,22 @@ def groups_of(members: Sequence[Member], course: Course, rows: Sequence[np.ndarr
     return [course.group[own] if yes else None for own, yes in zip(rows, ranked, strict=True)]
 
 
+def feed_of(
+    course: Course, view: View, steps: Iterable[Int[Tensor, "members rows"]], seeds: Sequence[int], first: int = 0
+) -> Feed:
+    """The batches of members, with all that their course says of the rows.
+
+    Args:
+        course: what they are trained with.
+        view: what they see.
+        steps: the row numbers of each step.
+        seeds: of the members.
+        first: number of the first step.
+    """
+    heard, more = course.impressions.heard, (course.standing, course.group)
+    return Feed(view, steps, seeds, course.sources, first, heard, course.matched, *more)
+
+
 def agreement_of(
     members: Sequence[Member],
     course: Course,
@@ -85,8 +103,7 @@ def agreement_of(
         for own, place in zip(table, places, strict=True):
             own[: len(few[place])] = few[place]
         own_seeds, steps = [seeds[place] for place in places], [torch.from_numpy(table)]
-        heard, matched = course.impressions.heard, course.matched
-        return next(iter(Feed(view, steps, own_seeds, course.sources, 0, heard, matched, course.group)))
+        return next(iter(feed_of(course, view, steps, own_seeds)))
 
     weights = ("logit_weight", "representation_weight", "ranking_weight")
     asked = [any(one.settings.get(name, 0.0) > 0 for name in weights) for one in members]

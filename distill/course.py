@@ -12,6 +12,7 @@ from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students, Trainer
 from distill.sharing import DomainModels, TeacherTables
+from distill.standing import Standing
 
 
 class Course(NamedTuple):
@@ -28,6 +29,8 @@ class Course(NamedTuple):
         tables: makes where students begin: the teacher's embeddings, or the models of their domains.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
+        others: what the other teachers said, by name of the source.
+        standing: how the sources stood shortly before each row, where it matters.
         group: number of the user or session of every row, where the order within one is learnt.
     """
 
@@ -41,6 +44,8 @@ class Course(NamedTuple):
     tables: Callable[[], TeacherTables | DomainModels] | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
+    others: Mapping[str, Knowledge] = {}
+    standing: Standing | None = None
     group: np.ndarray | None = None
 
     @property
@@ -52,7 +57,7 @@ class Course(NamedTuple):
     def sources(self) -> dict[str, Knowledge]:
         """What a batch brings along."""
         needed = {*self.hears, SOURCE} if self.matched else {*self.hears}
-        every = {SOURCE: self.knowledge, DOMAIN: self.domain}
+        every = {SOURCE: self.knowledge, DOMAIN: self.domain, **self.others}
         return {name: table for name, table in every.items() if table is not None and name in needed}
 
     def seen(self, member: Member) -> View:

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
 from distill.sampling import FILL, hidden
+from distill.standing import Standing
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -75,6 +76,7 @@ class Feed:
         first: number of the first step that `steps` yields.
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
+        standing: how the sources stood shortly before each row, where the learner asks for it.
         group: number of the user or session of every row of the data, where a loss compares rows of one.
     """
 
@@ -87,11 +89,12 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
+        standing: Standing | None = None,
         group: np.ndarray | None = None,
     ) -> None:
         self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
-        self.group = None if group is None else torch.from_numpy(group)
+        self.standing, self.group = standing, None if group is None else torch.from_numpy(group)
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers the rows of several small steps, or of one large one, at once."""
@@ -112,7 +115,9 @@ class Feed:
 
     def _take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         heard = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
-        return self.view.take(rows)._replace(knowledge=heard, group=None if self.group is None else self.group[rows])
+        stood = self.standing.at(rows) if self.standing else {}
+        group = None if self.group is None else self.group[rows]
+        return self.view.take(rows)._replace(knowledge=heard, standing=stood, group=group)
 
     def _hear(self, table: Knowledge, rows: Int[Tensor, "*members rows"]) -> Signal:
         said, covered = table.take(rows, representation=self.representation)

@@ -9,8 +9,9 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
-from distill.recipe.moves import Distill, Pacing
+from distill.recipe.moves import Distill, LogitChannel, Pacing
 from distill.recipe.sections import Students
+from distill.recipe.several import Combine
 from distill.sampling import pass_steps
 from distill.schedule import DECAYS
 
@@ -23,6 +24,13 @@ DOMAIN = "domain"
 SHARED = "table_rate"
 """Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
 
+
+LOGIT_SETTINGS = {
+    **dict.fromkeys(("weight", "temperature", "certainty"), True),
+    "combine": {"weights": True, "recent": {"temperature"}},
+    "adapter": {"rate"},
+}
+"""What of the logit channel is a number of each member of its own."""
 
 FORMAT = 2
 """Version of what is kept of a student; it counts up when an older one cannot be read any more."""
@@ -106,7 +114,7 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
         "distill": {
-            "logit": {"weight": True, "temperature": True, "adapter": {"rate"}},
+            "logit": LOGIT_SETTINGS,
             **{name: {"weight"} for name in ("representation", "ranking")},
             **dict.fromkeys(("sharing", "schedule"), True),
         },
@@ -194,7 +202,7 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     rates = {**students.model.rates, **students.train.rates}
     if arm == "control":
         return {**rates, "logit_weight": 0.0, "temperature": 1.0}
-    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
+    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature, **_heard(logit)}
     if representation.weight:
         settings["representation_weight"] = representation.weight
     return settings | _shared(students) | _paced(students.distill)
@@ -224,11 +232,23 @@ def _paced(distill: Distill) -> dict[str, float]:
     return settings
 
 
+def _heard(logit: LogitChannel) -> dict[str, float]:
+    """How a member hears several teachers, as far as the recipe says so."""
+    combine = logit.combine
+    settings = {f"weight/{name}": weight for name, weight in (combine.weights or {}).items()}
+    if combine.recent is not None:
+        settings["recent_temperature"] = combine.recent.temperature
+    if logit.certainty is not None:
+        settings["certainty"] = logit.certainty
+    return settings
+
+
 def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -> list[object]:
     """What decides how a distilled student turns out, beyond what its twin has too."""
     distill, lesson = students.distill, [knowledge, students.distill.logit.head]
     if distill.representation.weight:
         lesson.append(distill.representation.loss)
+    lesson += _combined(distill.logit.combine)
     if distill.ranking.weight:
         lesson.append([distill.ranking.loss, distill.ranking.group])
     if distill.logit.adapter is not None:
@@ -239,6 +259,12 @@ def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -
         rate = settings.get(SHARED, distill.sharing.rate)
         lesson.append({"source": distill.sharing.source, "tables": "start", "rate": rate})
     return lesson
+
+
+def _combined(combine: Combine) -> list[object]:
+    """How several teachers become one, as far as it is no number: settings say the rest."""
+    recent = combine.recent
+    return [*([recent.rows, recent.by] if recent else []), *(["gate"] if combine.gate else [])]
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:

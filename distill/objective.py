@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from distill.adapter import fit
+from distill.ensemble import Heard, certainty, heard, recent
 from distill.losses import binary_cross_entropy, logit_distillation
 from distill.schedule import Schedule
-from distill.types import Batch, Prediction, Signal
+from distill.types import Batch, Prediction, Taught
 
 
 class Losses(NamedTuple):
@@ -24,16 +25,41 @@ class Distillation(NamedTuple):
     """How members learn from what others say: vectors, so that a sweep and its controls are one fleet.
 
     Attributes:
-        sources: name of a source in `Batch.knowledge` -> its weight in the mean of log-odds that is learnt from.
+        sources: name of a source in `Batch.knowledge` -> its weight in the mean of log-odds that is learnt from,
+            perhaps one a member.
         weight: on the serving head the teacher's share of the blend; on the auxiliary head a factor. 0 for a control.
         temperature: divides both log-odds.
         head: which logit the teacher marks.
+        recent: temperature at which sources that did better shortly before a row count for more; None if nobody asks.
+        certainty: spread of the sources at which a row's weight is halved; infinite for a member that does not ask.
     """
 
-    sources: Mapping[str, float]
+    sources: Mapping[str, Tensor | float]
     weight: Float[Tensor, " members"]
     temperature: Float[Tensor, " members"]
     head: Literal["serving", "auxiliary"]
+    recent: Float[Tensor, " members"] | None = None
+    certainty: Float[Tensor, " members"] | None = None
+
+    def hear(self, batch: Batch, taught: Prediction | Taught) -> Heard:
+        """What the sources say of a batch together."""
+        live, like = len(batch.label), batch.label
+        sources = {name: _of_each(weight, like) for name, weight in self.sources.items()}
+        scores = []
+        if self.recent is not None:
+            standing = {name: batch.standing[name] for name in sources}
+            scores.append(recent(standing, self.recent.to(like)[:live]))
+        if isinstance(taught, Taught):
+            scores.append(taught.gate.movedim(-1, 0)[..., None])
+        return heard(batch.knowledge, sources, sum(scores) if scores else None)
+
+    def shares(self, said: Heard) -> Float[Tensor, "members rows tasks"]:
+        """The weight of each mark: the member's, where anybody has scored the row and as far as they agree."""
+        live = len(said.logit)
+        share = self.weight.to(said.logit)[:live, None, None] * said.covered[..., None]
+        if self.certainty is None:
+            return share
+        return share * certainty(said.spread, self.certainty.to(said.logit)[:live, None, None])
 
 
 class Matching(NamedTuple):
@@ -85,7 +111,7 @@ class Costs(NamedTuple):
         label: cross-entropy with the labels.
         kept: share of it that is learnt from; the rest is the teacher's.
         distilled: everything that is learnt from others, by its weights.
-        fitted: of the adapter, which is no part of the member's loss.
+        fitted: of adapter and gate, which is no part of the member's loss.
     """
 
     label: Float[Tensor, "members rows tasks"]
@@ -98,7 +124,8 @@ class Objective:
     """Mean over rows by weight, sum over tasks and over members: members never feel each other.
 
     With `head: serving`, a row costs (1 - w) BCE(label) + w KD(teacher), and plain BCE where the teacher has not
-    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher).
+    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher). What gates and
+    adapters cost is no member's loss, since it teaches them alone.
     """
 
     def __init__(
@@ -111,7 +138,7 @@ class Objective:
         self.distillation, self.matching = distillation, matching
         self.ranking, self.schedule = ranking, schedule
 
-    def __call__(self, served: Prediction, taught: Prediction, batch: Batch, moment: Moment = PLAIN) -> Losses:
+    def __call__(self, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment = PLAIN) -> Losses:
         """The losses of one step.
 
         Args:
@@ -125,25 +152,21 @@ class Objective:
         weight = batch.weight / batch.weight.sum(-1, keepdim=True).clamp_min(1e-12)
         row = (costs.label * costs.kept).sum(-1) + costs.distilled
         member = (row * weight).sum(-1)
-        if moment.refine is None:
+        if isinstance(costs.fitted, float):
             return Losses(member.sum(), member)
         return Losses(member.sum() + (costs.fitted.sum(-1) * weight).sum(), member)
 
-    def costs(self, served: Prediction, taught: Prediction, batch: Batch, moment: Moment = PLAIN) -> Costs:
+    def costs(self, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment = PLAIN) -> Costs:
         """The parts of what each row costs; the arguments are those of a call."""
         label = batch.valid * binary_cross_entropy(served.logit, batch.label)
         kept, distilled, fitted = 1.0, 0.0, 0.0
         if self.distillation is not None:
-            teacher, covered = heard(batch.knowledge, self.distillation.sources)
-            if moment.refine is not None:
-                teacher = moment.refine(teacher, served.representation.detach())
-                fitted = fit(teacher, batch.label, batch.valid & covered[..., None])
-                teacher = teacher.detach()
-            share, marked = self._marked(taught, teacher, covered, moment)
+            said, fitted = self._refined(self.distillation.hear(batch, taught), served, taught, batch, moment)
+            share, marked = self._marked(taught, said, moment)
             kept = 1 - share if self.distillation.head == "serving" else 1.0
             distilled = (marked * share).sum(-1)
             if self.ranking is not None:
-                distilled = distilled + self._ranked(taught, teacher, covered, batch, moment, self.ranking)
+                distilled = distilled + self._ranked(taught, said, batch, moment, self.ranking)
         if self.matching is not None:
             distilled = distilled + self._matched(taught, batch, moment, self.matching)
         return Costs(label, kept, distilled, fitted)
@@ -154,22 +177,38 @@ class Objective:
         pick = lambda one: one[list(places)] if isinstance(one, Tensor) else one  # noqa: E731
         return Objective(*tree_map(pick, parts))
 
+    def _refined(
+        self, said: Heard, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment
+    ) -> tuple[Heard, Float[Tensor, "members rows tasks"] | float]:
+        """What the sources say, by the adapters, and what gate and adapters learn from it."""
+        fitted = self._gated(batch, said) if isinstance(taught, Taught) else 0.0
+        if moment.refine is None:
+            return said, fitted
+        refined = moment.refine(said.logit.detach(), served.representation.detach())
+        own = fit(refined, batch.label, batch.valid & said.covered[..., None])
+        return said._replace(logit=refined.detach()), own + fitted
+
+    def _gated(self, batch: Batch, said: Heard) -> Float[Tensor, "members rows tasks"]:
+        """What the gate learns from: the labels, by what the teachers say as it weighs them."""
+        asked = (self.distillation.weight.to(said.logit) > 0)[: len(said.logit), None, None]
+        return asked * said.covered[..., None] * batch.valid * binary_cross_entropy(said.logit, batch.label)
+
     def _marked(
-        self, taught: Prediction, teacher: Tensor, covered: Tensor, moment: Moment
-    ) -> tuple[Float[Tensor, "members rows 1"], Float[Tensor, "members rows tasks"]]:
+        self, taught: Prediction | Taught, said: Heard, moment: Moment
+    ) -> tuple[Float[Tensor, "members rows share"], Float[Tensor, "members rows tasks"]]:
         """Weight and loss of each mark."""
-        temperature = self.distillation.temperature.to(teacher)[: len(teacher), None, None]
-        share = self._now(self.distillation.weight, teacher, moment)[:, None, None] * covered[..., None]
-        return share, logit_distillation(taught.logit, teacher, temperature)
+        temperature = self.distillation.temperature.to(said.logit)[: len(said.logit), None, None]
+        share = self.distillation.shares(said) * self._left(said.logit, moment)
+        return share, logit_distillation(taught.logit, said.logit, temperature)
 
     def _ranked(
-        self, taught: Prediction, teacher: Tensor, covered: Tensor, batch: Batch, moment: Moment, ranking: Ranking
+        self, taught: Prediction | Taught, said: Heard, batch: Batch, moment: Moment, ranking: Ranking
     ) -> Float[Tensor, "members rows"]:
-        order = ranking.loss(taught.logit, teacher, batch.group, batch.weight * covered)
-        return order.sum(-1) * covered * self._now(ranking.weight, order, moment)[:, None]
+        order = ranking.loss(taught.logit, said.logit, batch.group, batch.weight * said.covered)
+        return order.sum(-1) * said.covered * self._now(ranking.weight, order, moment)[:, None]
 
     def _matched(
-        self, taught: Prediction, batch: Batch, moment: Moment, matching: Matching
+        self, taught: Prediction | Taught, batch: Batch, moment: Moment, matching: Matching
     ) -> Float[Tensor, "members rows"]:
         teacher, covered = batch.knowledge[matching.source]
         near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
@@ -177,20 +216,15 @@ class Objective:
 
     def _now(self, weight: Float[Tensor, " all"], like: Tensor, moment: Moment) -> Float[Tensor, " members"]:
         """A weight of the members that are still in the stack, as it is at this moment."""
-        weight = weight.to(like)[: len(like)]
+        return weight.to(like)[: len(like)] * self._left(like, moment).flatten()
+
+    def _left(self, like: Tensor, moment: Moment) -> Float[Tensor, "members 1 1"]:
+        """What the schedule leaves of the weights."""
         if self.schedule is None or moment.progress is None:
-            return weight
-        return weight * self.schedule.share(moment.progress).to(like)
+            return like.new_ones(len(like), 1, 1)
+        return self.schedule.share(moment.progress).to(like)[:, None, None]
 
 
-def heard(
-    knowledge: Mapping[str, Signal], sources: Mapping[str, float]
-) -> tuple[Float[Tensor, "members rows tasks"], Bool[Tensor, "members rows"]]:
-    """The weighted mean of the log-odds of all sources that scored a row, and which rows any of them scored."""
-    if len(sources) == 1:
-        said, covered = knowledge[next(iter(sources))]
-        return said.logit, covered
-    signals = [knowledge[name] for name in sources]
-    weights = [weight * one.covered[..., None] for weight, one in zip(sources.values(), signals, strict=True)]
-    total = sum(weight * one.prediction.logit for weight, one in zip(weights, signals, strict=True))
-    return total / sum(weights).clamp_min(1e-12), sum(one.covered for one in signals) > 0
+def _of_each(weight: Tensor | float, like: Float[Tensor, "members rows tasks"]) -> Float[Tensor, " members"]:
+    """A weight for each member that is still in the stack."""
+    return weight.to(like)[: len(like)] if isinstance(weight, Tensor) else like.new_full(like.shape[:1], weight)

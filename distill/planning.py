@@ -6,14 +6,15 @@ from distill.cost import OPTIMIZER_COPIES, Cost, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
-from distill.member import Member, roster
+from distill.member import SOURCE, Member, roster
+from distill.panel import Seat, lesson_of, seats
 from distill.ranker import resolve
 from distill.recipe import Recipe
 from distill.recipe.sections import Model, OutsideTeacher
 from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
-from distill.transfer import heard_fingerprint, lesson_of
+from distill.transfer import heard_fingerprint
 from distill.types import FeatureSchema
 
 
@@ -27,7 +28,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     """
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
-    teacher, knowledge = teacher_stage(recipe, impressions, store.knowledge)
+    teachers = teacher_stages(recipe, impressions, store.knowledge)
+    knowledge, teacher = next(iter(teachers.items()))
     view = impressions.view(recipe.students.features, "vertical")
     members = roster(recipe.students, impressions, view, heard_fingerprint(recipe, impressions, knowledge), recipe.seed)
     new = wanting(members, store.cohorts, recipe.trainer.device)
@@ -36,12 +38,12 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     missing = sum(len(cohort.members) for cohort in new)
     domains = _domains(recipe, impressions, teacher["kind"], knowledge, store.knowledge)
     return {
-        "stages": [data_stage(impressions), teacher, *domains, _students(recipe, members, missing)],
+        "stages": [data_stage(impressions), *teachers.values(), *domains, _students(recipe, members, missing)],
         "sizes": _sizes(recipe, impressions),
         "cohorts": cohorts,
         "members": len(members),
         "cached": len(members) - missing,
-        "bytes": sum(stage["bytes"] for stage in (teacher, *domains)) + sum(cohort["bytes"] for cohort in cohorts),
+        "bytes": sum(one["bytes"] for one in (*teachers.values(), *domains, *cohorts)),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
         "changes": impressions.changes,
@@ -56,23 +58,30 @@ def data_stage(impressions: Impressions) -> dict[str, Any]:
     return {"stage": "data", "cached": True, "rows": rows, "verticals": len(impressions.verticals)}
 
 
-def teacher_stage(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
-    """The stage, and the fingerprint of its knowledge."""
-    if isinstance(recipe.teacher, OutsideTeacher):
-        manifest = import_table(recipe.teacher.knowledge, impressions, store).manifest
-        said = {"knowledge": str(recipe.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
-        return {"stage": "teacher", "cached": True, **said}, manifest.fingerprint
-    lesson = lesson_of(recipe, impressions)
-    manifest = manifest_of(lesson)
+def teacher_stages(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> dict[str, dict[str, Any]]:
+    """Fingerprint of what a teacher says -> its stage; the first one first."""
+    return dict(_teacher_stage(recipe, impressions, store, seat) for seat in seats(recipe))
+
+
+def _teacher_stage(
+    recipe: Recipe, impressions: Impressions, store: KnowledgeStore, seat: Seat
+) -> tuple[str, dict[str, Any]]:
+    name = seat.name if seat.name == SOURCE else f"{SOURCE} {seat.name}"
+    if isinstance(seat.teacher, OutsideTeacher):
+        manifest = import_table(seat.teacher.knowledge, impressions, store).manifest
+        said = {"knowledge": str(seat.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
+        return manifest.fingerprint, {"stage": name, "cached": True, **said}
+    lesson = lesson_of(recipe, impressions, seat=seat)
+    manifest, settings = manifest_of(lesson), seat.teacher.train
     stage = {
-        "stage": "teacher",
+        "stage": name,
         "cached": store.find(manifest.fingerprint) is not None,
         "class": manifest.teacher,
         "kind": manifest.kind,
-        "steps": -(-len(lesson.learnt_rows) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
+        "steps": -(-len(lesson.learnt_rows) // settings.batch) * settings.epochs,
         "bytes": _table_bytes(manifest),
     }
-    return stage, manifest.fingerprint
+    return manifest.fingerprint, stage
 
 
 def _domains(

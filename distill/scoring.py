@@ -107,16 +107,22 @@ def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:
     return found if found is not None else _score(lesson, store.writer(manifest))
 
 
+def lesson_fingerprint(lesson: Lesson) -> str:
+    """What decides what a teacher says; how many others of its kind there are does not."""
+    teacher = lesson.teacher.model_dump(mode="json", by_alias=True, exclude={"seeds"})
+    share = lesson.impressions.share("teacher")
+    thinned = [share] if share != 1 else []
+    return fingerprint(teacher, lesson.teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned)
+
+
 def manifest_of(lesson: Lesson) -> Manifest:
     """What the table of this lesson is called, before anything is trained."""
     impressions, teacher = lesson.impressions, lesson.teacher
     model = teacher.model.build(lesson.view.schema(None))
     width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
     latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
-    share = impressions.share("teacher")
-    thinned = [share] if share != 1 else []
     return Manifest(
-        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned),
+        fingerprint=lesson_fingerprint(lesson),
         teacher=teacher.model.path,
         data=impressions.fingerprint,
         view=lesson.view.fingerprint,
@@ -127,7 +133,7 @@ def manifest_of(lesson: Lesson) -> Manifest:
         kind=teacher.score.kind,
         cut_off=None if latest is None else float(latest),
         unseen=model.unseen_at_scoring,
-        negatives=share,
+        negatives=impressions.share("teacher"),
     )
 
 

@@ -22,25 +22,13 @@ FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
     {"ranker", "layers"},
     {
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
-        *(
-            "objective",
-            "heads",
-            "adapter",
-            "schedule",
-            "inputs",
-            "sharing",
-            "fallback",
-            "fleet",
-            "optimizer",
-            "evidence",
-        ),
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
-        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
+        *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
+        *("optimizer", "evidence", "adapter", "schedule"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("agreement", "auditing", "channels", "domains", "representing", "transfer", "probing", "serving"),
+        *("agreement", "auditing", "channels", "domains", "panel", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),

@@ -117,6 +117,8 @@ def _summary(recipe: "Recipe") -> str:
     every, teacher, students = recipe.data.features, recipe.teacher, recipe.students
     model = getattr(teacher, "model", None)
     name = f"{model.path} ({_count(teacher.features or every)})" if model else f"{teacher.knowledge.name}"
+    more = sum(getattr(one, "seeds", 1) for one in recipe.every_teacher.values()) - 1
+    name += f" with {more} more" if more else ""
     return f"{recipe.name}, {name} teaches {students.model.path} ({_count(students.features or every)})"
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from distill.adapter import Form
+from distill.recipe.several import Combine
 from distill.schedule import Decay
 from distill.types import Settings
 
@@ -32,6 +33,10 @@ class LogitChannel(Settings):
     source: Literal["teacher", "domain", "both"] | None = None
     """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
     any, else the teacher's."""
+    combine: Combine = Combine()
+    """How the marks of several teachers become one."""
+    certainty: float | None = Field(default=None, gt=0)
+    """Spread of the teachers' log-odds at which a row's weight is halved; it is 1 / (1 + (spread / certainty)^2)."""
     adapter: StudentAdapter | None = None
     """Refines the marks where the teacher is stale or biased; null takes them as they are."""
 

@@ -136,6 +136,8 @@ class TrainedTeacher(Settings):
     """How it learns."""
     score: Score = TimeAhead()
     """How it labels the training rows; left out, time_ahead where the data have a time, else cross_fit by user."""
+    seeds: int = Field(default=1, ge=1)
+    """Teachers of this kind, which differ in their seed and score the rows each by itself: an ensemble."""
 
 
 class OutsideTeacher(Settings):
@@ -207,7 +209,7 @@ class Trainer(Settings):
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
     """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
-    the device. On an accelerator it is recorded and replayed (CUDA graphs), so steps must have equally many rows."""
+    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
 
 
 class Recipe(Settings):
@@ -221,6 +223,8 @@ class Recipe(Settings):
     """The impressions."""
     teacher: Teacher
     """The large ranker, trained here or elsewhere."""
+    teachers: dict[str, Teacher] = Field(default_factory=dict)
+    """More of them, by name. Students hear them beside the first, from whom comes all that is no mark."""
     domains: Domains | None = None
     """Foundation models of domains, through which it teaches the students; null for direct transfer."""
     students: Students
@@ -237,6 +241,11 @@ class Recipe(Settings):
     """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")
     """Folder of everything the tool writes; relative to the current folder."""
+
+    @property
+    def every_teacher(self) -> dict[str, Teacher]:
+        """All of them by name, `teacher` first."""
+        return {"teacher": self.teacher, **self.teachers}
 
     @property
     def source(self) -> Literal["teacher", "domain", "both"]:

@@ -10,6 +10,7 @@ from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.side_by_side import side_by_side
 from distill.report.sweep_page import sweep_page
+from distill.report.teachers import entropy_of, mean_spread
 from distill.report.terminal import render
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "Results",
     "comparison",
     "drawings",
+    "entropy_of",
     "flat",
     "leaderboard",
     "markdown",
+    "mean_spread",
     "page",
     "passed",
     "refusals",

@@ -12,6 +12,7 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator
+from distill.panel import said_by_all, taught_by
 from distill.pipeline import experiment, identity
 from distill.probing import pace_of, paces
 from distill.progress import Progress
@@ -195,10 +196,16 @@ def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student
     first = points[0]
     key = fingerprint(key, [student.member.fingerprint for student in students])
     found = judged(sweep.base, key, first.impressions, first.knowledge, students, store)
-    if len({one.knowledge.manifest.fingerprint for one in points}) > 1:
+    if len({_spoken(one) for one in points}) > 1:
         for row in (found["summary"], *found["students"]):
             row.update({name: None for name in OF_TEACHER if name in row})
     return found
+
+
+def _spoken(taught: Taught) -> str:
+    """What the teachers of a point say together."""
+    recipe = taught.point.recipe
+    return fingerprint(taught.knowledge.manifest.fingerprint, taught_by(recipe), recipe.students.distill.logit.combine)
 
 
 def _paces(points: list[Taught], store: Store) -> dict[str, float | None]:
@@ -211,7 +218,8 @@ def _sources(one: Taught, store: Store) -> list[RunRecord]:
     """Who taught the students of a point."""
     recipe, rows = one.point.recipe, one.impressions
     domain = domains_of(recipe, rows, one.knowledge, store.knowledge) if recipe.domains else None
-    return sources_of(recipe, one.knowledge, domain, rows.fingerprint)
+    tables = said_by_all(recipe, rows, store.knowledge, first=one.knowledge)
+    return sources_of(recipe, tables, domain, rows.fingerprint)
 
 
 def _publish(

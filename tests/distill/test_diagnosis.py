@@ -111,6 +111,7 @@ def test_a_diagnosis_is_of_validation_rows_by_vertical_and_is_drawn(taught):
     assert found["correlation"]["all"][0][0] == pytest.approx(1) and {"head"} < found["correlation"].keys()
     assert set(found["importance"]) == {"all", *found["verticals"]}
     assert len(found["importance_by_age"]["clicked"]) == 4
+    found |= {"recipe": "tiny", "teacher": "students.DNN"}
     drawings = figures(found)
     assert {"figures/gradients.svg", "figures/importance.svg", "figures/age-clicked.svg"} < drawings.keys()
     assert drawings["figures/gradients.svg"].count("<rect") == 9

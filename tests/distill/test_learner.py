@@ -83,21 +83,23 @@ def compare() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rule", "breaks", "graphs"), [("adam", 0, 1), ("rowwise_adam", 2, 3)])
-def test_a_step_on_an_accelerator_is_one_program_for_all_batches(rule: str, breaks: int, graphs: int) -> None:
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam"])
+def test_a_step_on_an_accelerator_is_one_program_for_all_batches(rule: str) -> None:
     """It can be recorded and replayed if Python has no part in it; reads of tables stepped by rows stay outside."""
-    command = f"import test_learner; test_learner.count('{rule}', {breaks}, {graphs})"
+    command = f"import test_learner; test_learner.count('{rule}')"
     subprocess.run([sys.executable, "-c", command], cwd=HERE, check=True)
 
 
-def count(rule: Tables, breaks: int, graphs: int) -> None:
+def count(rule: Tables) -> None:
     """The optimizer is the one of accelerators, the programs are those of torch.compile but for their machine code."""
     module.MemberAdam = StackAdam
     compiled = torch.compile
-    torch.compile = lambda function, mode: compiled(function, backend="aot_eager", fullgraph=not breaks)
+    torch.compile = lambda function, mode: compiled(function, backend="aot_eager", fullgraph=rule == "adam")
     found = learnt(learner(compiled=True, rule=rule))
     counters = torch._dynamo.utils.counters
-    assert (len(counters["graph_break"]), counters["stats"]["unique_graphs"]) == (breaks, graphs), counters
+    if rule == "adam":
+        assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
+    assert all("`_learnt`" in reason for reason in counters["graph_break"])
     torch.testing.assert_close(found, learnt(learner(rule=rule)), rtol=1e-4, atol=1e-5)
 
 

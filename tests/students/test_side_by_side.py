@@ -54,7 +54,14 @@ def largest(data: Path, folder: Path, count: int) -> Path:
 def recipe_of(data: Path, folder: Path) -> Recipe:
     off = [f"students.distill.{channel}=null" for channel in ("sharing", "input")]
     teacher = f"teacher={{knowledge: {folder / 'silent.parquet'}}}"
-    paths = [f"data.path={data}", "data.row_id=row_id", f"store={folder}/mlruns", "tracking.uri=null", "workers=1"]
+    paths = [
+        f"data.path={data}",
+        "data.row_id=row_id",
+        f"store={folder}/mlruns",
+        "tracking.uri=null",
+        "workers=1",
+        "domains=null",
+    ]
     return load(NEWS, [*paths, teacher, *off])
 
 

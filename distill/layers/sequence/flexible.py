@@ -28,9 +28,7 @@ def flexed(
     """
     added = bias.squeeze(-3)
 
-    def shifted(score: Tensor, row: Tensor, head: Tensor, asks: Tensor, holds: Tensor) -> Tensor:
-        return score + added[row, asks, holds]
-
+    shifted = lambda score, row, _, asks, holds: score + added[row, asks, holds]  # noqa: E731
     return _attention(query.is_cuda)(query, key, value, score_mod=shifted, scale=key.shape[-1] ** -0.5)
 
 
