@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
+from distill.recipe.moves import SharingChannel
 from distill.recipe.sections import Domains, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath
 
@@ -89,9 +90,10 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
     sharing = recipe.students.distill.sharing
     if sharing is None:
         return
-    if sharing.tables == "frozen" and "rate" in sharing.model_fields_set:
+    plain = SharingChannel()  # A recipe that is shown in full says these, and must load again.
+    if sharing.tables == "frozen" and sharing.rate != plain.rate:
         yield Finding((*SHARING, "rate"), "frozen embeddings have no rate.", "Leave it out, or say tables: start.")
-    if sharing.tables != "pulled" and "pull" in sharing.model_fields_set:
+    if sharing.tables != "pulled" and sharing.pull != plain.pull:
         what = f"embeddings that are {sharing.tables} are not drawn back."
         yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
     if sharing.source == "domain":
