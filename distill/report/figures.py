@@ -12,6 +12,9 @@ MOST = 40
 PITCH = 19
 """Height of a line."""
 
+LETTER = 6.5
+"""Width of a letter of a head, about."""
+
 
 def forest(table: Row) -> str:
     """Every student's gain with its interval, by verdict; of each verdict those that come first in the table."""
@@ -77,14 +80,17 @@ def heat(gains: Mapping[str, Mapping[str, float | None]], name: str = "Gain by v
         return ""
     far = known[9 * (len(known) - 1) // 10] or 1.0
     width = min(150.0, 520 / len(gains))
-    parts = [svg.text(226 + width * place, 14, head[: int(width / 6.5)], "tick") for place, head in enumerate(gains)]
+    longest = min(LETTER * max(map(len, gains)), 250)
+    turned, top = (0, 23) if longest < width else (30, 23 + longest / 2)  # Long heads lean, and want room to the right.
+    width = width if longest < width else min(150.0, (520 - 0.7 * longest) / len(gains))
+    parts = [svg.text(226 + width * place, top - 9, head, "tick", turned=turned) for place, head in enumerate(gains)]
     for row, vertical in enumerate(verticals):
-        parts.append(svg.text(212, 36 + PITCH * row, vertical[:34], "name", "end"))
+        parts.append(svg.text(212, top + 13 + PITCH * row, vertical[:34], "name", "end"))
         parts += [
-            _cell(226 + width * place, 23 + PITCH * row, width - 2, one.get(vertical), far)
+            _cell(226 + width * place, top + PITCH * row, width - 2, one.get(vertical), far)
             for place, one in enumerate(gains.values())
         ]
-    return svg.figure(30 + PITCH * len(verticals), parts, name)
+    return svg.figure(top + 7 + PITCH * len(verticals), parts, name)
 
 
 def _widest(gains: Mapping[str, Mapping[str, float | None]]) -> list[str]:

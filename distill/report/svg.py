@@ -74,9 +74,10 @@ def box(x: float, y: float, width: float, height: float, kind: str, title: str =
     return f'<rect {place} class="{kind}"{f" style={chr(34)}{style}{chr(34)}" if style else ""}>{_title(title)}</rect>'
 
 
-def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """A line of text."""
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" class="{kind}">{escape(words)}</text>'
+def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start", turned: float = 0) -> str:
+    """A line of text, turned by so many degrees to the left."""
+    turn = f' transform="rotate({-turned:g} {x:g} {y:g})"' if turned else ""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" class="{kind}"{turn}>{escape(words)}</text>'
 
 
 def path(points: Sequence[tuple[float, float]], kind: str) -> str:
