@@ -133,7 +133,7 @@ def _lesson(recipe: Recipe, impressions: Impressions) -> Lesson:
     assert domains is not None
     learner = TrainedTeacher(model=domains.model, features=domains.features, train=domains.train, score=TimeAhead())
     view = impressions.view(domains.features, "all")
-    return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer)
+    return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer.alone)
 
 
 def _above(recipe: Recipe, knowledge: Knowledge) -> Above:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import FILL, hidden
+from distill.sampling import FILL, Part, hidden
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -70,6 +70,7 @@ class Feed:
         first: number of the first step that `steps` yields.
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
+        part: which part of each step is taken.
     """
 
     def __init__(
@@ -81,16 +82,19 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
+        part: Part = Part(),
     ) -> None:
-        self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
+        self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers each step's rows at once."""
-        for step, rows in enumerate(self.steps, self.first):
+        for step, whole in enumerate(self.steps, self.first):
+            own = self.part.of(whole.shape[-1])
+            rows = whole[:, own] if own.stop > own.start else whole.new_full((len(whole), 1), FILL)
             batch = self.view.take(rows)
             if self.view.hide.any():
-                batch = self._hide(batch, step)
+                batch = self._hide(batch, step, whole.shape[-1], own)
             yield batch._replace(knowledge={name: self._hear(table, rows) for name, table in self.knowledge.items()})
 
     def __len__(self) -> int:
@@ -102,7 +106,10 @@ class Feed:
         said, covered = table.take(rows, representation=self.representation)
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
-    def _hide(self, batch: Batch, step: int) -> Batch:
+    def _hide(self, batch: Batch, step: int, rows: int, own: slice) -> Batch:
+        """The same ids are hidden however many processes share the step."""
         ids = batch.features.categorical
-        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, ids.shape[1])
+        if own.stop == own.start:
+            return batch
+        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, rows)[:, own]
         return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))

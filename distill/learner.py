@@ -16,7 +16,7 @@ from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
 from distill.objective import Losses, Objective
 from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
-from distill.types import Batch
+from distill.types import Batch, Prediction
 
 Precision = Literal["fp32", "bf16"]
 _PLUGINS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -54,6 +54,9 @@ class Learner(LightningModule):
         pace: how fast and how long.
         heads: makes the fleet of auxiliary heads, if the teacher marks one.
         compiled: whether torch.compile makes one program of forward, objective and backward.
+
+    Attributes:
+        served: what the members said in the last step, before they learnt from it.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Learner(LightningModule):
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
+        self.served: Prediction | None = None
         self.cost = torch.compile(self._cost) if compiled else self._cost
 
     def configure_model(self) -> None:
@@ -84,8 +88,7 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
-        kind = MemberAdam if self.device.type == "cpu" else StackAdam
-        self.adam = kind(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
+        self.adam = self.kind(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
         self.costs = self.costs.to(self.device)
         if self._resumed:
             self._narrow(len(self._resumed[LIVE]))
@@ -94,12 +97,27 @@ class Learner(LightningModule):
                 tensor.data.copy_(self._resumed[name])
         return self.adam
 
+    @property
+    def kind(self) -> type[MemberAdam]:
+        """The optimizer that suits the device."""
+        return MemberAdam if self.device.type == "cpu" else StackAdam
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
-        losses = self.cost(batch)
+        losses, served = self.cost(batch)
+        self.served = Prediction(*(said.detach() for said in served))
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
+
+    @property
+    def index(self) -> int | None:
+        """Which of several accelerators it trains on; any where None."""
+        return None
+
+    def agreed(self, mine: bool) -> bool:
+        """Whether all processes that train this one say so."""
+        return mine
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from: weights, moments, and who is still in the stack and sound."""
@@ -111,10 +129,10 @@ class Learner(LightningModule):
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
         self._resumed, self.first_step, self.failed = state, step, dict(failed)
 
-    def _cost(self, batch: Batch) -> Losses:
+    def _cost(self, batch: Batch) -> tuple[Losses, Prediction]:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
-        return self.objective(served, taught, batch)
+        return self.objective(served, taught, batch), served
 
     def _goes_on(self) -> dict[str, Tensor]:
         moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
@@ -165,6 +183,7 @@ def train(
     callbacks: list[Callback],
     device: str = "auto",
     precision: Precision = "fp32",
+    index: int | None = None,
 ) -> None:
     """Fits a learner to batches, one pass of which is the whole training.
 
@@ -174,6 +193,7 @@ def train(
         callbacks: what happens beside it.
         device: name of Lightning's accelerator.
         precision: of products.
+        index: which of several accelerators; any where None.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # It advertises, and it lists what is switched off.
     with warnings.catch_warnings():
@@ -181,7 +201,7 @@ def train(
         # Barebones: a fleet's step is short, and whatever the trainer does besides is a large share of it.
         trainer = Trainer(
             accelerator=device,
-            devices=1,
+            devices=1 if index is None else [index],
             precision=_PLUGINS[precision],
             max_epochs=1,
             callbacks=callbacks,

@@ -79,7 +79,7 @@ def vectors_of(lesson: Lesson, knowledge: Knowledge, features: tuple[str, ...], 
     ranker, view = trained(lesson, knowledge.folder), Shown(lesson.view, features)
     for first in range(0, knowledge.manifest.rows, SHARD):
         rows = np.arange(first, min(first + SHARD, knowledge.manifest.rows))
-        for chunk, said in predictions(ranker, view, writer.share(rows)):
+        for chunk, said in predictions(ranker, view, rows[writer.part.of(len(rows))]):
             writer.add(chunk, said._replace(logit=said.logit[:, :0]))
         writer.commit()
     return writer.finish(_moments(writer, lesson))

@@ -10,10 +10,11 @@ import torch
 from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
+from distill.ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.auditing import audit
-from distill.callbacks import BLOCKS, GROUP, Advance, Passes, ScoreAhead
+from distill.callbacks import Advance, Passes
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
-from distill.feed import Feed, Predict, predictions
+from distill.feed import CHUNK, Feed, Predict, predictions
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
@@ -22,7 +23,7 @@ from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
 from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
-from distill.sampling import Shuffled, in_time
+from distill.sampling import Part, Shuffled, in_time
 from distill.types import Prediction
 
 Weights = dict[str, torch.Tensor]
@@ -163,17 +164,19 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     if int(state.get(GROUP, 0)) != lesson.group:
         state = {}  # It is of the group before; this one has not committed anything yet.
     done = int(state.get(BLOCKS, 0))
-    learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
+    learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)], writer)
     first = sum(len(block.batches) for block in blocks[:done])
     learner.resume(state, first)
     lesson.tell(sum(len(batch) for block in blocks[:done] for batch in block.batches))
     left = blocks[done:]
     steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
     if steps:
-        put = partial(_put, writer, lesson)
+        score, put = partial(_put, writer, lesson), partial(_put_said, writer, lesson)
         shard_rows = len(lesson.impressions.select(TRAIN)) // SHARDS
-        ahead = ScoreAhead(left, put, writer, shard_rows, done, lesson.group)
-        _train(lesson, learner, _feed(lesson, steps, [seed], first), ahead)
+        masked = bool(writer.manifest.unseen or lesson.view.hide.any())
+        tried = int(state.get(TRIED, DIFFERS if masked else 0))
+        ahead = ScoreAhead(left, score, put, writer, shard_rows, done, lesson.group, tried)
+        _train(lesson, learner, _feed(lesson, steps, [seed], writer.part, first), ahead)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -186,7 +189,7 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     assert isinstance(settings, CrossFit)
     fold = _folds(lesson.impressions.key(settings.by)[rows], settings.folds, lesson.seed)
     learnt = np.isin(rows, lesson.learnt_rows)
-    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)])
+    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)], writer)
     for number, ranker in enumerate(rankers):
         _put(writer, lesson, ranker, rows[fold == number])
     return rankers
@@ -194,39 +197,51 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
 
 def _in_sample(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One teacher scores the very rows it was trained on."""
-    rankers = _fit(lesson, [lesson.learnt_rows])
+    rankers = _fit(lesson, [lesson.learnt_rows], writer)
     _put(writer, lesson, rankers[0], lesson.train_rows)
     return rankers
 
 
-def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
-    """A fleet of teachers, one for each set of rows; in the order of the sets."""
-    settings = lesson.teacher.train
+def _fit(lesson: Lesson, rows: Sequence[np.ndarray], writer: KnowledgeWriter) -> list[Ranker]:
+    """A teacher for each set of rows, in the order of the sets: as one fleet, or one after another by a group."""
     order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
-    seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
-    steps = Shuffled(
-        [rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(rows), settings.least_steps
-    )
-    learner = _learner(lesson, seeds, steps.steps.tolist())
-    kept: dict[int, Ranker] = {}
-    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
-    passes = Passes(steps.pass_steps, keep)
-    _train(lesson, learner, _feed(lesson, steps, seeds), passes)
+    together = [[place] for place in order] if lesson.trainer.strategy != "single" else [order]
+    kept = dict(pair for places in together for pair in _fitted(lesson, rows, places, writer))
     return [kept[place] for place in range(len(rows))]
 
 
+def _fitted(
+    lesson: Lesson, rows: Sequence[np.ndarray], order: Sequence[int], writer: KnowledgeWriter
+) -> Iterable[tuple[int, Ranker]]:
+    """A fleet of teachers for some of the sets."""
+    settings = lesson.teacher.train
+    seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
+    steps = Shuffled(
+        [rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(order), settings.least_steps
+    )
+    learner = _learner(lesson, seeds, steps.steps.tolist(), writer)
+    kept: dict[int, Ranker] = {}
+    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
+    passes = Passes(steps.pass_steps, keep)
+    _train(lesson, learner, _feed(lesson, steps, seeds, writer.part), passes)
+    return kept.items()
+
+
 def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
-    train(learner, feed, [beside, Advance(lesson.tell)], lesson.trainer.device, lesson.teacher.train.precision)
+    """By one process, or by this one's part of the rows."""
+    tell = lambda rows: lesson.tell(rows * feed.part.ranks)  # noqa: E731
+    trainer, precision = lesson.trainer, lesson.teacher.train.precision
+    train(learner, feed, [beside, Advance(tell)], trainer.device, precision, learner.index)
 
 
-def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], first: int = 0) -> Feed:
+def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], part: Part, first: int = 0) -> Feed:
     """The batches. Marks of one above speak of all rows; its pupil may learn from a share of those without a click."""
     above = lesson.above.knowledge if lesson.above else None
-    return Feed(lesson.view, steps, seeds, above, first, -lesson.impressions.correction("teacher"))
+    return Feed(lesson.view, steps, seeds, above, first, -lesson.impressions.correction("teacher"), part=part)
 
 
-def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
-    settings, schema = lesson.teacher.train, lesson.view.schema(None)
+def _learner(lesson: Lesson, seeds: list[int], steps: list[int], writer: KnowledgeWriter) -> Learner:
+    settings, schema, trainer = lesson.teacher.train, lesson.view.schema(None), lesson.trainer
     pace = Pace(
         rates=Rates.of([settings.rates] * len(seeds)),
         steps=torch.tensor(steps),
@@ -234,14 +249,33 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
         schedule=settings.schedule,
         tables=settings.rule(schema, settings.batch),
     )
-    fleet = lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
-    return Learner(fleet, Objective(lesson.above and lesson.above.distillation), pace, compiled=lesson.trainer.compile)
+    build = lambda: seeded(lambda _: lesson.teacher.model.build(schema), seeds)  # noqa: E731
+    objective = Objective(lesson.above and lesson.above.distillation)
+    if trainer.strategy == "single":
+        return Learner(lambda: Fleet(build()), objective, pace, compiled=trainer.compile)
+    from distill.distributed import RankLearner  # Who trains alone never waits for torch's sharding to be imported.
+
+    sample = lesson.view.take(torch.arange(1)).features
+    return RankLearner(lambda: build()[0], objective, pace, trainer, sample, writer.load)
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
+    """Asks, and puts down. Every process asks equally often, since each may hold but a part of the teacher."""
     correction = lesson.impressions.correction("teacher")
-    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows), correction):
-        writer.add(chunk, prediction, covered=covered)
+    for first in range(0, len(rows), CHUNK * writer.ranks):
+        whole = rows[first : first + CHUNK * writer.ranks]
+        own = whole[writer.part.of(len(whole))]
+        for chunk, prediction in predictions(predict, lesson.view, own if len(own) else whole[:1], correction):
+            if len(own):
+                writer.add(chunk, prediction, covered=covered)
+
+
+def _put_said(writer: KnowledgeWriter, lesson: Lesson, said: Prediction, rows: np.ndarray, covered: bool) -> None:
+    """Puts down what a step said of this process's part of its rows."""
+    own = rows[writer.part.of(len(rows))]
+    if len(own):
+        logit = said.logit[0].cpu() + lesson.impressions.correction("teacher")
+        writer.add(own, Prediction(logit, said.representation[0].cpu()), covered=covered)
 
 
 def _ensemble(rankers: Sequence[Ranker], features: Any) -> Prediction:

@@ -13,6 +13,7 @@ from torch import Tensor, distributed
 
 from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
+from distill.sampling import Part
 from distill.types import Prediction, Settings, Signal
 
 STATE = "state.safetensors"
@@ -111,7 +112,12 @@ class KnowledgeStore:
 
     def writer(self, manifest: Manifest) -> "KnowledgeWriter":
         """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share."""
-        return KnowledgeWriter(self.folder / manifest.fingerprint, manifest)
+        folder = self.folder / manifest.fingerprint
+        if not grouped():
+            return KnowledgeWriter(folder, manifest)
+        from distill.knowledge.group import GroupWriter  # Torch's checkpoints take long to import.
+
+        return GroupWriter(folder, manifest)
 
 
 class KnowledgeWriter:
@@ -128,8 +134,7 @@ class KnowledgeWriter:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
-        group = distributed.is_available() and distributed.is_initialized()
-        self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if group else (0, 1)
+        self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if grouped() else (0, 1)
         self._rounding = 0.0
         _begin(folder, manifest)
         self._logit, self._representation, self._covered = _columns(folder, manifest, "r+")
@@ -139,9 +144,10 @@ class KnowledgeWriter:
         """This process's committed shards, in order."""
         return sorted((self.folder / "shards").glob(f"{self.rank:04d}-*[0-9]"))
 
-    def share(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` that this process scores; every process has others."""
-        return rows[self.rank :: self.ranks]
+    @property
+    def part(self) -> Part:
+        """Which part of some rows this process scores; every process has another."""
+        return Part(self.rank, self.ranks)
 
     def add(self, rows: np.ndarray, prediction: Prediction, *, covered: bool = True) -> None:
         """Puts down what was said of `rows`.
@@ -161,11 +167,19 @@ class KnowledgeWriter:
 
     def commit(self, state: dict[str, Tensor] | None = None) -> None:
         """Makes everything added so far permanent, together with the learner's state after it, if it still learns."""
+        self._flush()
+        shards = self.shards
+        self._put_shard(int(shards[-1].name.partition("-")[2]) + 1 if shards else 0, state)
+        for old in shards if state is not None else []:
+            (old / STATE).unlink(missing_ok=True)
+
+    def _flush(self) -> None:
         for column in (self._logit, self._representation, self._covered):
             if isinstance(column, np.memmap):
                 column.flush()
-        shards = self.shards
-        number = int(shards[-1].name.partition("-")[2]) + 1 if shards else 0
+
+    def _put_shard(self, number: int, state: dict[str, Tensor] | None = None) -> None:
+        """Commits a shard, in the place of one that was left without its checkpoint."""
         target = self.folder / "shards" / f"{self.rank:04d}-{number:06d}"
         draft = target.with_name(target.name + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
@@ -173,9 +187,8 @@ class KnowledgeWriter:
         write_json(draft / "shard.json", {"rounding_error": self._rounding})
         if state is not None:
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / STATE)
+        shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-        for old in shards if state is not None else []:
-            (old / STATE).unlink(missing_ok=True)
 
     def state(self) -> dict[str, Tensor] | None:
         """The learner's state that was committed last."""
@@ -203,10 +216,21 @@ class KnowledgeWriter:
         self.meet()
         return self.read()
 
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Fills tensors with what was committed last."""
+        for name, tensor in (self.state() or {}).items():
+            if name in state:
+                state[name].copy_(tensor)
+
     def meet(self) -> None:
         """Waits for the other processes of the group, if there are any."""
         if self.ranks > 1:
             distributed.barrier()
+
+
+def grouped() -> bool:
+    """Whether this process belongs to a group."""
+    return distributed.is_available() and distributed.is_initialized()
 
 
 def _begin(folder: Path, manifest: Manifest) -> None:
