@@ -8,7 +8,8 @@ from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SOURCE, Member
 from distill.ranker import Ranker
-from distill.recipe.sections import Students, Trainer
+from distill.recipe.sections import Students
+from distill.recipe.trainer import Trainer
 from distill.sharing import TeacherTables
 
 

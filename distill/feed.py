@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import FILL, Part, hidden
+from distill.sampling import FILL, WHOLE, Part, hidden
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -82,7 +82,7 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
-        part: Part = Part(),
+        part: Part = WHOLE,
     ) -> None:
         self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation

@@ -1,8 +1,10 @@
 """Learner: the one LightningModule, for whoever learns, teacher or fleet of students."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -175,6 +177,14 @@ def accelerator(device: str) -> str:
             Fault("trainer.device", f"this machine has no {device} device.", "Leave it out, or say auto.")
         )
     return device
+
+
+def keep_programs(folder: Path) -> None:
+    """Lets torch.compile keep its programs in a folder, for this process and those that it starts.
+
+    Who has named a folder of his own keeps it.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))
 
 
 def train(

@@ -15,15 +15,15 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.knowledge import Knowledge, import_table
-from distill.learner import accelerator
+from distill.learner import accelerator, keep_programs
 from distill.member import roster
 from distill.planning import plan
 from distill.progress import Progress
+from distill.ranks import taught
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
 from distill.report.cost import cost
-from distill.scoring import knowledge_of
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
@@ -55,6 +55,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
     accelerator(recipe.trainer.device)
     store = Store(recipe.store)
+    keep_programs(store.programs)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = read(recipe, store, progress)
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
@@ -125,7 +126,7 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
     copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
     lesson = lesson_of(recipe, impressions)
     with progress.stage("teacher", copies * teacher.train.epochs * len(lesson.learnt_rows)) as bar:
-        knowledge = knowledge_of(lesson._replace(tell=bar.advance), store.knowledge)
+        knowledge = taught(recipe, lesson._replace(tell=bar.advance), store)
     for sentence in audited(knowledge):
         progress.note(sentence)
     return knowledge

@@ -35,6 +35,10 @@ class Part(NamedTuple):
         return slice(self.rank * rows // self.ranks, (self.rank + 1) * rows // self.ranks)
 
 
+WHOLE = Part()
+"""All of it, as one process alone takes it."""
+
+
 def pass_steps(rows: int, batch: int, least: int) -> int:
     """Steps of a pass over so many rows: as many as batches, and at least `least`, as far as there are rows."""
     return max(-(-rows // batch), min(rows, least))

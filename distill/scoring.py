@@ -22,7 +22,8 @@ from distill.learner import Learner, Pace, train
 from distill.objective import Distillation, Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
+from distill.recipe.sections import CrossFit, TrainedTeacher
+from distill.recipe.trainer import Trainer
 from distill.sampling import Part, Shuffled, in_time
 from distill.types import Prediction
 

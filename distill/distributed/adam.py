@@ -23,7 +23,7 @@ class RankAdam(torch.optim.Optimizer):
     """
 
     def __init__(self, one: One, kind: type[MemberAdam], rates: Rates, rule: Tables) -> None:
-        self.names = {name: parameter for name, parameter in one.named_parameters()}
+        self.names = dict(one.named_parameters())
         super().__init__(self.names.values(), {})
         tables = {id(table) for table in one.tables()}
         self._tables = [parameter for parameter in self.names.values() if id(parameter) in tables]

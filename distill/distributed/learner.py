@@ -11,7 +11,7 @@ from distill.distributed.one import One
 from distill.distributed.sharding import device_of, mesh_of, shard
 from distill.learner import LIVE, Learner, Pace, accelerator
 from distill.objective import Losses, Objective
-from distill.recipe.sections import Trainer
+from distill.recipe.trainer import Trainer
 from distill.types import Batch, Features, Prediction
 
 
@@ -116,7 +116,8 @@ class RankLearner(Learner):
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from, cut up as the weights are."""
-        return self._goes_on() | {LIVE: torch.tensor(self.adam.live)}
+        whole = {name: buffer for name, buffer in self.fleet.state_dict().items() if name not in self.parts.names}
+        return self._goes_on() | whole | {LIVE: torch.tensor(self.adam.live)}
 
 
 def _cut(batch: Batch, count: int) -> Iterator[tuple[bool, int, Batch]]:

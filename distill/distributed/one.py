@@ -1,7 +1,7 @@
 """One: a single ranker in the place of a fleet, whose weights may lie on many devices."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class One(nn.Module):
         return self.ranker(*tree_map(lambda tensor: tensor.to(device), inputs))
 
     def tables(self) -> list[nn.Parameter]:
-        """The tables of field embeddings, whose gradients hold the rows that were read. Every process has all of them."""
+        """The tables of field embeddings, whose gradients hold the rows that were read. Each process has them all."""
         return [module.weight for module in self.ranker.modules() if isinstance(module, FieldEmbedding)]
 
     def state(self) -> dict[str, Tensor]:
@@ -98,8 +98,3 @@ def like(part: Tensor, tensor: Tensor) -> Tensor:
     if not isinstance(tensor, DTensor) or part.shape != own(tensor).shape:
         return part
     return DTensor.from_local(part, tensor.device_mesh, tensor.placements, shape=tensor.shape, stride=tensor.stride())
-
-
-def owned(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """This process's parts."""
-    return [own(tensor) for tensor in tensors]

@@ -15,7 +15,7 @@ from distill.knowledge.store import STATE, KnowledgeWriter, Manifest
 PLACE = "place.json"
 """The numbers of a state, such as how many blocks were learnt from, beside the parts of its tensors."""
 
-WEIGHTS = "fleet.ranker."
+WEIGHTS = "ranker."
 """What the names of weights in a checkpoint begin with."""
 
 

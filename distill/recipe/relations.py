@@ -12,7 +12,8 @@ from distill.data.tables import columns
 from distill.errors import suggestion
 from distill.recipe.channels import channel_findings
 from distill.recipe.finding import Finding
-from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher, Trainer
+from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
+from distill.recipe.trainer import Trainer
 from distill.recipe.tree import KeyPath
 
 TIME: KeyPath = ("data", "time")
