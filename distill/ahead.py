@@ -83,23 +83,26 @@ class ScoreAhead(Callback):
         if whole and self.tried >= TRIALS:
             self._listening = block
             return
-        learner.fleet.eval()
-        self.score(partial(learner.fleet.alone, 0), block.rows, self.done > 0)
-        if whole and self.done > 0 and self.tried != DIFFERS:
-            self._asked = learner.fleet(batch.features)
-        learner.fleet.train()
+        with self.writer.spent.on("evaluation"):
+            learner.fleet.eval()
+            self.score(partial(learner.fleet.alone, 0), block.rows, self.done > 0)
+            if whole and self.done > 0 and self.tried != DIFFERS:
+                self._asked = learner.fleet(batch.features)
+            learner.fleet.train()
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Puts down what the step said, and commits at the end of a block, once enough rows are scored."""
         if self._listening is not None:
-            self.put(learner.served, self._listening.batches[0], self.done > 0)
+            with self.writer.spent.on("evaluation"):
+                self.put(learner.served, self._listening.batches[0], self.done > 0)
         if self._asked is not None:
             self.tried = self.tried + 1 if learner.agreed(_same(self._asked, learner.served)) else DIFFERS
         if batch_idx not in self.closes:
             return
         self.done += 1
         if self.open_rows >= self.shard_rows or batch_idx == self.last:
-            self.writer.commit(learner.state() | self._place())
+            with self.writer.spent.on("checkpoint"):
+                self.writer.commit(learner.state() | self._place())
             self.open_rows = 0
 
     def _place(self) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from distill.fleet import Fleet
 from distill.learner import Learner
+from distill.spent import Spent
 
 
 class Pass(NamedTuple):
@@ -96,6 +97,35 @@ class Checkpoint(Callback):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+class Timing(Callback):
+    """Takes down what a training spends its time on. First of the callbacks, since the others spend some too.
+
+    Args:
+        spent: where it is taken down.
+        compiled: whether the first step compiles.
+    """
+
+    def __init__(self, spent: Spent, *, compiled: bool) -> None:
+        self.spent, self.compiled = spent, compiled
+
+    def on_train_start(self, trainer: Trainer, learner: Learner) -> None:
+        """Waits for the first batch."""
+        self.spent.turn("data")
+
+    def on_train_batch_start(self, trainer: Trainer, learner: Learner, batch: Any, batch_idx: int) -> None:
+        """The batch is there."""
+        self.spent.turn("compile" if self.compiled and batch_idx == 0 else "training")
+
+    def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Waits for the next one."""
+        self.spent.stepped()
+        self.spent.turn("data")
+
+    def on_train_end(self, trainer: Trainer, learner: Learner) -> None:
+        """What comes now is scoring."""
+        self.spent.turn("evaluation")
 
 
 class Advance(Callback):

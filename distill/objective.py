@@ -69,7 +69,8 @@ class Objective:
         row = self._rows(served, taught, batch).sum(-1)
         if self.matching is not None:
             row = row + self._matched(taught, batch, self.matching)
-        weight = batch.weight / batch.weight.sum(-1, keepdim=True).clamp_min(1e-12)
+        weight = batch.weight.to(row.dtype)
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
         member = (row * weight).sum(-1)
         return Losses(member.sum(), member)
 

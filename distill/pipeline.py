@@ -24,6 +24,7 @@ from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, started
 from distill.report.cost import cost
+from distill.spent import KINDS, age, effective
 from distill.store import Store
 from distill.tracking import Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
@@ -52,6 +53,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     Raises:
         DistillError: the data, the knowledge, the store or the machine are not what the recipe says.
     """
+    begun = age()
     torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
     accelerator(recipe.trainer.device)
     store = Store(recipe.store)
@@ -70,6 +72,8 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
             table |= _taken(table, progress.seconds, before, knowledge)
+            table["time"] = time_of(table["seconds"], knowledge.time, begun)
+            progress.note(_sentence(table["time"]))
             table |= {"settings": identity(recipe), "environment": environment()}
             table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
         table["seconds"] = progress.seconds | table["seconds"]
@@ -84,6 +88,33 @@ def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge:
     scored = knowledge.facts.get("covered", 0)
     size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
     return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
+
+
+def time_of(stages: Mapping[str, float], teacher: Mapping[str, float | None], start: float) -> Table:
+    """Where the time of a run went: seconds of each kind, the share that trained, and how long it took to get going.
+
+    Of the students, whose cohorts train in several processes, all counts as training. A stage that was found done
+    took what it took when it was done.
+
+    Args:
+        stages: stage -> seconds.
+        teacher: what the time of its pass went into; empty where it is from outside.
+        start: seconds from the start of the process to that of the run.
+    """
+    spent = {kind: teacher.get(kind) or 0.0 for kind in KINDS}
+    rest = {"teacher": stages.get("teacher", 0.0) - sum(spent.values())}
+    at = {"data": "data", "domains": "training", "students": "training"}
+    at |= {"evidence": "evaluation", "tracking": "checkpoint"}
+    for stage, seconds in (stages | rest).items():
+        spent[at.get(stage, "start")] += max(0.0, seconds)
+    spent["start"] += start
+    return {**spent, "effective": effective(spent), **{name: teacher.get(name) for name in ("first_step", "restart")}}
+
+
+def _sentence(time: Table) -> str:
+    total = sum(time[kind] for kind in KINDS)
+    first = f", first step after {time['first_step']:.1f} s" if time["first_step"] else ""
+    return f"effective training time: {time['effective'] or 0:.0%} of {total:.1f} s{first}"
 
 
 def compare(recipe: Recipe) -> Table:

@@ -89,7 +89,7 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
     begun = started(recipe, key, data)
     return replace(
         begun,
-        metrics=dict(table["summary"]),
+        metrics=dict(table["summary"]) | {f"time/{name}": spent for name, spent in table.get("time", {}).items()},
         artifacts={
             **begun.artifacts,
             "leaderboard.md": text,

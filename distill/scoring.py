@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from distill.ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.auditing import audit
-from distill.callbacks import Advance, Passes
+from distill.callbacks import Advance, Passes, Timing
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
 from distill.feed import CHUNK, Feed, Predict, predictions
 from distill.fingerprint import derived_seed, fingerprint
@@ -177,7 +177,7 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
         masked = bool(writer.manifest.unseen or lesson.view.hide.any())
         tried = int(state.get(TRIED, DIFFERS if masked else 0))
         ahead = ScoreAhead(left, score, put, writer, shard_rows, done, lesson.group, tried)
-        _train(lesson, learner, _feed(lesson, steps, [seed], writer.part, first), ahead)
+        _train(lesson, learner, _feed(lesson, steps, [seed], writer.part, first), ahead, writer)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -224,15 +224,16 @@ def _fitted(
     kept: dict[int, Ranker] = {}
     keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
     passes = Passes(steps.pass_steps, keep)
-    _train(lesson, learner, _feed(lesson, steps, seeds, writer.part), passes)
+    _train(lesson, learner, _feed(lesson, steps, seeds, writer.part), passes, writer)
     return kept.items()
 
 
-def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
+def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback, writer: KnowledgeWriter) -> None:
     """By one process, or by this one's part of the rows."""
     tell = lambda rows: lesson.tell(rows * feed.part.ranks)  # noqa: E731
     trainer, precision = lesson.trainer, lesson.teacher.train.precision
-    train(learner, feed, [beside, Advance(tell)], trainer.device, precision, learner.index)
+    timing = Timing(writer.spent, compiled=trainer.compile)
+    train(learner, feed, [timing, beside, Advance(tell)], trainer.device, precision, learner.index)
 
 
 def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], part: Part, first: int = 0) -> Feed:

@@ -19,7 +19,7 @@ from distill.losses import binary_cross_entropy
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
+    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent"},
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
@@ -27,11 +27,11 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("auditing", "domains", "representing", "transfer", "probing", "serving"),
+        *("ahead", "distributed", "auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench", "export", "sweep"),
+        *("testing", "workers", "ranks", "bench", "export", "sweep"),
     },
     {"cli"},
 ]

@@ -69,16 +69,6 @@ def joined(place: Place, device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def member_of() -> bool:
-    """Whether this process belongs to a group."""
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def local_index() -> int:
-    """Number, on its machine, of the accelerator that this process has taken."""
-    return torch.accelerator.current_device_index()
-
-
 def _environment() -> ClusterEnvironment | None:
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()

@@ -71,7 +71,8 @@ class RankLearner(Learner):
         step = self.first_step + index
         self._keep_pace(step, 1)
         self.parts.zero_grad()
-        weights, rows = everyone(torch.stack([batch.weight.sum(), batch.weight.new_tensor(batch.weight.shape[-1])])).T
+        weight = batch.weight.to(self.costs.dtype)
+        weights, rows = everyone(torch.stack([weight.sum(), weight.new_tensor(weight.shape[-1])])).T
         before = int(rows[: distributed.get_rank()].sum())
         count = min(self.parallel.accumulate, int(rows.min()))
         cost, said = torch.zeros_like(self.costs), []
@@ -103,8 +104,7 @@ class RankLearner(Learner):
     def _step(self, part: Batch, weight: Tensor, last: bool) -> tuple[Losses, Prediction]:
         """What a micro-batch costs; backward through all but the last, through which Lightning goes."""
         losses, served = self.cost(part)
-        share = part.weight.sum(-1) / weight * distributed.get_world_size()
-        member = losses.member * share.to(losses.member)
+        member = losses.member * part.weight.to(weight.dtype).sum(-1) / weight * distributed.get_world_size()
         self.fleet.sum_up(last)
         if not last:
             with torch.autocast(self.device.type, enabled=False):

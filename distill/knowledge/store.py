@@ -14,10 +14,14 @@ from torch import Tensor, distributed
 from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
 from distill.sampling import Part
+from distill.spent import Spent
 from distill.types import Prediction, Settings, Signal
 
 STATE = "state.safetensors"
 """The learner's state, beside the shard it was committed with."""
+
+TIME = "time.json"
+"""What the time of writing a table went into; no part of what it says."""
 
 Kind = Literal["time_ahead", "cross_fit", "in_sample", "snapshot", "unknown"]
 
@@ -69,6 +73,12 @@ class Knowledge:
         facts = folder / "facts.json"
         self.facts: dict[str, Any] = read_json(facts) if facts.exists() else {}
         self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
+
+    @property
+    def time(self) -> dict[str, float | None]:
+        """What the time of writing it went into: see `Spent.facts`. Empty where that was not taken down."""
+        path = self.folder / TIME
+        return read_json(path) if path.exists() else {}
 
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
         """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
@@ -137,6 +147,8 @@ class KnowledgeWriter:
         self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if grouped() else (0, 1)
         self._rounding = 0.0
         _begin(folder, manifest)
+        earlier = folder / TIME
+        self.spent = Spent(read_json(earlier) if earlier.exists() else None)
         self._logit, self._representation, self._covered = _columns(folder, manifest, "r+")
 
     @property
@@ -180,6 +192,8 @@ class KnowledgeWriter:
 
     def _put_shard(self, number: int, state: dict[str, Tensor] | None = None) -> None:
         """Commits a shard, in the place of one that was left without its checkpoint."""
+        if self.rank == 0:
+            write_json(self.folder / TIME, self.spent.facts())
         target = self.folder / "shards" / f"{self.rank:04d}-{number:06d}"
         draft = target.with_name(target.name + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
@@ -212,6 +226,7 @@ class KnowledgeWriter:
             "covered": int(self._covered.sum()),
         }
         if self.rank == 0:
+            write_json(self.folder / TIME, self.spent.facts())
             write_json(self.folder / "facts.json", facts | measured)
         self.meet()
         return self.read()

@@ -1,4 +1,4 @@
-"""A teacher that several processes train is the teacher that one trains: weights, losses, scores, in double precision."""
+"""A teacher that several processes train is the teacher that one trains: weights, losses and scores."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,0 +1,89 @@
+"""Spent: where wall time goes, so that the share of it that trains on new data is known."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+KINDS = ("start", "data", "compile", "training", "evaluation", "checkpoint")
+"""What time is spent on. Training is the forward pass, the backward pass and the step on rows not seen before."""
+
+_IMPORTED = time.monotonic()
+
+
+class Spent:
+    """Takes down what time is spent on. At any moment that is one thing, so that the parts add up to the whole.
+
+    Args:
+        earlier: the facts of an earlier process that did a part of the same work.
+        clock: seconds that only grow.
+
+    Attributes:
+        seconds: kind -> seconds.
+
+    Example:
+        >>> ticks = iter([0.0, 2.0, 3.0, 4.0, 10.0])
+        >>> spent = Spent(clock=lambda: next(ticks))
+        >>> spent.turn("training")
+        >>> with spent.on("evaluation"):
+        ...     pass
+        >>> spent.turn("data")
+        >>> spent.seconds["start"], spent.seconds["training"], spent.seconds["evaluation"]
+        (2.0, 7.0, 1.0)
+    """
+
+    def __init__(
+        self, earlier: Mapping[str, float | None] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        facts = earlier or {}
+        self.seconds = {kind: facts.get(kind) or 0.0 for kind in KINDS}
+        self._first, self._restart, self._begun = facts.get("first_step"), facts.get("restart"), "first_step" in facts
+        self._stepped = False
+        self._clock, self._kind, self._since = clock, KINDS[0], clock()
+
+    def turn(self, kind: str) -> None:
+        """From now on it is spent on something else."""
+        now = self._clock()
+        self.seconds[self._kind] += now - self._since
+        self._kind, self._since = kind, now
+
+    @contextmanager
+    def on(self, kind: str) -> Iterator[None]:
+        """Within, it is spent on something else."""
+        before = self._kind
+        self.turn(kind)
+        try:
+            yield
+        finally:
+            self.turn(before)
+
+    def stepped(self) -> None:
+        """A step is done; the first one of a process says how long that took to get going."""
+        if self._stepped:
+            return
+        self._stepped = True
+        if self._begun:
+            self._restart = age()
+        else:
+            self._first = age()
+
+    def facts(self) -> dict[str, float | None]:
+        """Seconds of each kind, and from the start of the process to the first step, likewise of the last restart."""
+        self.turn(self._kind)
+        return {**self.seconds, "first_step": self._first, "restart": self._restart}
+
+
+def effective(seconds: Mapping[str, float]) -> float | None:
+    """The share of time that trains on new data; None where no time was spent at all."""
+    total = sum(seconds.values())
+    return seconds["training"] / total if total else None
+
+
+def age() -> float:
+    """Seconds since this process was started; where the system does not say, since the toolkit was imported."""
+    try:
+        started = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return time.monotonic() - _IMPORTED
