@@ -36,6 +36,8 @@ class Pace(NamedTuple):
     schedule: Literal["linear", "constant"]
     tables: Tables = "adam"
     """How tables of embeddings are stepped."""
+    longest: float | None = None
+    """Norm of a member's gradient above which it is shortened; None leaves all as they are."""
 
     def scale(self, step: int) -> list[float]:
         """The share of each member's learning rate that is left at `step`."""
@@ -90,7 +92,8 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
-        self.adam = self.kind(self.parameters(), self.pace.rates, self.fleet.tables(), self.pace.tables)
+        pace = self.pace
+        self.adam = self.kind(self.parameters(), pace.rates, self.fleet.tables(), pace.tables, pace.longest)
         self.costs = self.costs.to(self.device)
         if self._resumed:
             self._narrow(len(self._resumed[LIVE]))

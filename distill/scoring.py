@@ -250,6 +250,7 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int], writer: Knowled
         seeds=tuple(seeds),
         schedule=settings.schedule,
         tables=settings.rule(schema, settings.batch),
+        longest=settings.clip,
     )
     build = lambda: seeded(lambda _: lesson.teacher.model.build(schema), seeds)  # noqa: E731
     objective = Objective(lesson.above and lesson.above.distillation)

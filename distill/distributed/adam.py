@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor
 
 from distill.distributed.one import One, like, own
 from distill.optimizer import MemberAdam, Rates, Tables
@@ -20,9 +21,12 @@ class RankAdam(torch.optim.Optimizer):
         kind: the optimizer that suits the device.
         rates: of one member.
         rule: how tables are stepped.
+        longest: norm of the whole gradient above which it is shortened.
     """
 
-    def __init__(self, one: One, kind: type[MemberAdam], rates: Rates, rule: Tables) -> None:
+    def __init__(
+        self, one: One, kind: type[MemberAdam], rates: Rates, rule: Tables, longest: float | None = None
+    ) -> None:
         self.names = dict(one.named_parameters())
         super().__init__(self.names.values(), {})
         tables = {id(table) for table in one.tables()}
@@ -30,7 +34,10 @@ class RankAdam(torch.optim.Optimizer):
         # A process may have nothing of a small one.
         self._dense = [one for one in self.names.values() if id(one) not in tables and own(one).numel()]
         self._stacked = {id(one): nn.Parameter(own(one).detach()[None]) for one in [*self._dense, *self._tables]}
-        self.inner = kind(self._stacked.values(), rates, [self._stacked[id(one)] for one in self._tables], rule)
+        self.inner = kind(
+            self._stacked.values(), rates, [self._stacked[id(one)] for one in self._tables], rule, longest
+        )
+        self.inner.shared = self._add_up
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
@@ -55,6 +62,13 @@ class RankAdam(torch.optim.Optimizer):
                 moments = self.inner.state[self._stacked[id(parameter)]]
                 state |= {f"adam/{kind}/{name}": like(part[0], parameter) for kind, part in moments.items()}
         return state | {"adam/steps": self.inner.steps}
+
+    def _add_up(self, squares: Tensor) -> Tensor:
+        """Over the devices that share the dense weights; replicas have the same."""
+        parts = next((one for one in self.names.values() if isinstance(one, DTensor)), None)
+        if parts is not None:
+            distributed.all_reduce(squares, group=parts.device_mesh.get_group("shard"))
+        return squares
 
     def _follow(self) -> None:
         """Weights that torch has laid elsewhere in memory, as it may before the first step, are stepped there."""

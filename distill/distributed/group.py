@@ -52,12 +52,12 @@ def joined(place: Place, device: str) -> Iterator[None]:
 
     Args:
         place: its own.
-        device: type of the device that it trains on.
+        device: name of Lightning's accelerator.
     """
     if device != "cpu":
         torch.accelerator.set_device_index(place.local)
     distributed.init_process_group(
-        distributed.get_default_backend_for_device(device),
+        distributed.get_default_backend_for_device(device_of(device)),
         init_method=f"tcp://{place.address}:{place.port}",
         rank=place.rank,
         world_size=place.ranks,
@@ -67,6 +67,16 @@ def joined(place: Place, device: str) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def device_of(device: str) -> torch.device:
+    """The device of this process: a processor, or the accelerator that it has taken.
+
+    Args:
+        device: name of Lightning's accelerator, which torch may call otherwise.
+    """
+    found = torch.accelerator.current_accelerator() if device != "cpu" else None
+    return torch.device(found.type, torch.accelerator.current_device_index()) if found else torch.device("cpu")
 
 
 def _environment() -> ClusterEnvironment | None:

@@ -7,8 +7,9 @@ from torch import Tensor, distributed, nn
 from torch.utils._pytree import tree_map
 
 from distill.distributed.adam import RankAdam, everyone
+from distill.distributed.group import device_of
 from distill.distributed.one import One
-from distill.distributed.sharding import device_of, mesh_of, shard
+from distill.distributed.sharding import mesh_of, shard
 from distill.learner import LIVE, Learner, Pace, accelerator
 from distill.objective import Losses, Objective
 from distill.recipe.trainer import Trainer
@@ -54,7 +55,8 @@ class RankLearner(Learner):
 
     def configure_optimizers(self) -> RankAdam:
         """The optimizer of a stack of one, on the part that this process holds."""
-        self.parts = RankAdam(self.fleet, self.kind, self.pace.rates, self.pace.tables)
+        pace = self.pace
+        self.parts = RankAdam(self.fleet, self.kind, pace.rates, pace.tables, pace.longest)
         self.adam = self.parts.inner
         self.costs = self.costs.to(self.device)
         if self._resumed:

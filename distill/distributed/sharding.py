@@ -74,8 +74,3 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
                 yield block
         if not isinstance(child, nn.ModuleList):
             yield from _blocks(child)
-
-
-def device_of(device: str) -> torch.device:
-    """The device of this process."""
-    return torch.device(device) if device == "cpu" else torch.device(device, torch.accelerator.current_device_index())

@@ -96,6 +96,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
+    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
+    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
 
 
 class TimeAhead(Settings):

@@ -127,6 +127,7 @@ GEM = {"class": "teachers.GEM", "size": "nano"}
         (SMALL, {}, HSDP4),
         (SMALL, {"tables": "rowwise_adagrad"}, {"strategy": "ddp", "devices": 2}),
         (SMALL, {"tables": "rowwise_adam"}, {"strategy": "hsdp", "devices": 2}),
+        (SMALL, {"clip": 0.05}, {"strategy": "hsdp", "devices": 2}),
         (DROPOUT, {}, {"strategy": "ddp", "devices": 2, "accumulate": 3}),
         (GEM, {}, {"strategy": "hsdp", "devices": 2, "recompute": True}),
         (GEM, {}, HSDP4 | {"accumulate": 2}),
