@@ -1,6 +1,7 @@
 """No maker of devices is named where the toolkit computes: what Lightning or a plug-in of it knows by name will do."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_no_device_of_a_maker_is_named() -> None:
     assert {path: words for path, words in found.items() if words} == {}
 
 
+class Thrice:
+    """The same batch, three times."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter([self.batch] * 3)
+
+
 class Plugged(CPUAccelerator):
     """An accelerator that nobody has heard of: a processor by another name."""
 
@@ -78,5 +89,5 @@ def test_an_accelerator_that_a_plug_in_brings_trains(abacus: None) -> None:
     label = (ids % 2).float()
     batch = Batch(features, label, torch.ones(1, 8, 1, dtype=torch.bool), torch.ones(1, 8), {})
     assert accelerator("abacus") == "abacus"
-    train(learner, [batch] * 3, [], "abacus")
+    train(learner, Thrice(batch), [], "abacus")
     assert learner.costs.item() > 0 and learner.adam.steps.tolist() == [3.0]
