@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from distill import pipeline
 from distill.errors import Fault, RecipeError
 from distill.files import read_json
 from distill.recipe import Recipe, load
+from distill.recipe.outcome import Tracking
 from distill.store import Store
+from distill.tracking.recorded import RUN_ID, leaderboard, recorded
 
 Table = dict[str, Any]
 
@@ -17,17 +20,18 @@ def tables(named: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, dict
     """The first recipe, and the leaderboard of every run that is named.
 
     Args:
-        named: recipes, or the beginnings of fingerprints of leaderboards in the first recipe's store; a recipe first.
+        named: recipes, beginnings of fingerprints of leaderboards in the first recipe's store, or ids of runs where it
+            records. The first is a recipe, or the id of a run whose recipe MLflow has.
         overrides: `key=value`, for every recipe.
 
     Raises:
         RecipeError: some have not been run, or mean nothing; all are named.
     """
-    first = load(Path(named[0]), overrides)
+    first = _first(named[0], overrides)
     found, faults = {}, []
     for name in named:
         try:
-            table = pipeline.compare(load(Path(name), overrides)) if Path(name).exists() else _run(name, first.store)
+            table = pipeline.compare(load(Path(name), overrides)) if Path(name).exists() else _run(name, first)
             found[_free(table["recipe"], table["fingerprint"], found)] = table
         except RecipeError as error:
             faults += error.faults
@@ -42,7 +46,23 @@ def runs(store: Path) -> list[Table]:
     return [read_json(path) for path in paths]
 
 
-def _run(name: str, store: Path) -> Table:
+def _first(name: str, overrides: Sequence[str]) -> Recipe:
+    """The recipe that is named, or that of a run in MLflow."""
+    if Path(name).exists() or not RUN_ID.fullmatch(name):
+        return load(Path(name), overrides)
+    uris = [text.partition("=")[2] for text in overrides if text.startswith("tracking.uri=")]
+    text, _ = recorded(name, (uris or [Tracking().uri])[-1], "recipe.yaml")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load(path, overrides)
+
+
+def _run(name: str, first: Recipe) -> Table:
+    """The leaderboard of a run that is named by its id in MLflow, or by the beginning of a fingerprint."""
+    if RUN_ID.fullmatch(name) and first.tracking.uri is not None:
+        return leaderboard(name, first.tracking.uri)
+    store = first.store
     every = runs(store)
     matching = {table["fingerprint"]: table for table in every if table["fingerprint"].startswith(name)}
     if len(matching) != 1:

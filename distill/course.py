@@ -10,7 +10,7 @@ from distill.member import DOMAIN, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.recipe.trainer import Trainer
-from distill.sharing import TeacherTables
+from distill.sharing import DomainModels, TeacherTables
 
 
 class Course(NamedTuple):
@@ -24,7 +24,7 @@ class Course(NamedTuple):
         tell: called with the rows of each step.
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
-        tables: the teacher's embeddings, where students begin with them.
+        tables: where students begin: the teacher's embeddings, or the models of their domains.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
     """
@@ -36,7 +36,7 @@ class Course(NamedTuple):
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
-    tables: TeacherTables | None = None
+    tables: TeacherTables | DomainModels | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
 

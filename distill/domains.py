@@ -16,6 +16,7 @@ from distill.data.impressions import TRAIN, Impressions
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
+from distill.inputs import Inputs
 from distill.knowledge import Kind, Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
 from distill.member import SOURCE
 from distill.objective import Distillation
@@ -36,6 +37,7 @@ def domains_of(
     knowledge: Knowledge,
     store: KnowledgeStore,
     tell: Callable[[int], None] = lambda _: None,
+    vectors: Knowledge | None = None,
 ) -> Knowledge:
     """The table of the domain models of a recipe: found, gone on with, or made.
 
@@ -45,6 +47,7 @@ def domains_of(
         knowledge: what the teacher said.
         store: where the table is.
         tell: called with the rows of each step.
+        vectors: what the teacher says of users, where students see it and begin as copies of their domain models.
 
     Raises:
         RecipeError: the domains that are to be found cannot be.
@@ -53,9 +56,12 @@ def domains_of(
     found = store.find(manifest.fingerprint)
     if found is not None:
         return found
+    lesson = _lesson(recipe, impressions)._replace(tell=tell, above=_above(recipe, knowledge))
+    if vectors is not None:
+        lesson = lesson._replace(view=Inputs(lesson.view, vectors))
+        manifest = manifest.model_copy(update={"width": manifest_of(lesson).width})
     writer = store.writer(manifest)
     grouping = _recorded(writer, recipe, impressions, knowledge)
-    lesson = _lesson(recipe, impressions)._replace(tell=tell, above=_above(recipe, knowledge))
     weights: dict[str, torch.Tensor] = {}
     for number, (name, own) in enumerate(groups(grouping, impressions.vertical).items()):
         pupil = lesson._replace(seed=derived_seed(recipe.seed, "domain", name), own=own, group=number)
@@ -76,7 +82,8 @@ def domain_manifest(recipe: Recipe, impressions: Impressions, kind: Kind, teache
     domains = recipe.domains
     assert domains is not None, "no domain models without their section"
     learner = manifest_of(_lesson(recipe, impressions))
-    name = fingerprint("domains", learner.fingerprint, domains.distill, domains.clusters, teacher)
+    copied = [recipe.students.distill.input] if recipe.domain_input else []
+    name = fingerprint("domains", learner.fingerprint, domains.distill, domains.clusters, teacher, *copied)
     return learner.model_copy(update={"fingerprint": name, "kind": kind})
 
 
@@ -130,7 +137,7 @@ def clusters(knowledge: Knowledge, impressions: Impressions, count: int, seed: i
 def _lesson(recipe: Recipe, impressions: Impressions) -> Lesson:
     """What all domain models have in common."""
     domains = recipe.domains
-    assert domains is not None
+    assert domains is not None and domains.model is not None, "a recipe that was loaded has both"
     learner = TrainedTeacher(model=domains.model, features=domains.features, train=domains.train, score=TimeAhead())
     view = impressions.view(domains.features, "all")
     return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer.alone)
@@ -148,6 +155,8 @@ def _recorded(writer: KnowledgeWriter, recipe: Recipe, impressions: Impressions,
     count = recipe.domains.clusters if recipe.domains else None
     if count is None:
         return impressions.domains
+    if count == 1:
+        return dict.fromkeys(impressions.verticals, "all")
     if not knowledge.manifest.width:
         what = "the teacher's table has no representations by which verticals could be told apart."
         raise RecipeError(Fault("domains.clusters", what, "Name a column: data.domain."))

@@ -43,3 +43,8 @@ class Inputs(View):
         said, covered = self.vectors.take(rows)
         vector = ((said.representation - self._mean) / self._spread) * covered.unsqueeze(-1)
         return batch._replace(features=batch.features._replace(vectors={**batch.features.vectors, NAME: vector}))
+
+    @property
+    def moments(self) -> dict[str, list[float]]:
+        """Mean and spread of each coordinate, as tables of vectors state them."""
+        return {name: self.vectors.facts[name] for name in ("mean", "spread")}

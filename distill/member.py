@@ -187,8 +187,10 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
     if representation.weight:
         settings["representation_weight"] = representation.weight
-    if students.distill.sharing is not None:
-        settings["table_rate"] = students.distill.sharing.rate
+    sharing = students.distill.sharing
+    if sharing is not None:
+        rate = "table_rate" if sharing.source == "teacher" else "learning_rate"
+        settings[rate] = settings.get(rate, 1.0) * sharing.rate
     return settings
 
 

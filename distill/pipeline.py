@@ -1,6 +1,6 @@
 """The pipeline: a recipe's stages from top to bottom, each found where it is already done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,6 @@ import torch
 from distill.auditing import audited
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.data.slicing import require
-from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -22,13 +21,13 @@ from distill.progress import Progress
 from distill.ranks import taught
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
-from distill.recording import record_key, records, started
+from distill.recording import record_key, records, sources_of, started
 from distill.report.cost import cost
-from distill.spent import KINDS, age, effective
+from distill.spent import account, accounted, age
 from distill.store import Store
-from distill.tracking import Tracker, Untracked, environment, open_tracker
+from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, heard_fingerprint, lesson_of
+from distill.transfer import course_of, domains_table, heard_fingerprint, lesson_of
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -66,55 +65,31 @@ def run(recipe: Recipe, progress: Progress) -> Table:
                 # Now, so that the writer makes the database while the teacher learns.
                 tracker.record(started(recipe, key, impressions.fingerprint))
             knowledge = teach(recipe, impressions, store, progress)
-            domains(recipe, impressions, knowledge, store, progress)
+            domain = domains(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
-            table |= _taken(table, progress.seconds, before, knowledge)
-            table["time"] = time_of(table["seconds"], knowledge.time, begun)
-            progress.note(_sentence(table["time"]))
+            table |= _taken(table, progress, before, knowledge)
+            table["time"] = account(table["seconds"], knowledge.time, begun)
+            progress.note(accounted(table["time"]))
             table |= {"settings": identity(recipe), "environment": environment()}
-            table = _publish(recipe, table, students, impressions.fingerprint, tracker, progress)
+            sources = sources_of(recipe, knowledge, domain, impressions.fingerprint)
+            told = records(recipe, table, students, impressions.fingerprint, sources)
+            table = _publish(table, students, told, tracker, progress)
         table["seconds"] = progress.seconds | table["seconds"]
         write_json(path, table)
     return table
 
 
-def _taken(table: Table, seconds: Mapping[str, float], before: Table, knowledge: Knowledge) -> Table:
+def _taken(table: Table, progress: Progress, before: Table, knowledge: Knowledge) -> Table:
     """Seconds and cost. A stage that was found done took what it took when it was done."""
     same = before.get("fingerprint") == table["fingerprint"]
-    took = dict(seconds) | (before["seconds"] if same else {})
+    took = dict(progress.seconds) | (before["seconds"] if same else {})
+    cpu = dict(progress.cpu) | (before.get("cpu_seconds", {}) if same else {})
     scored = knowledge.facts.get("covered", 0)
     size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
-    return {"seconds": took, "cost": cost(table["summary"], took, scored, size)}
-
-
-def time_of(stages: Mapping[str, float], teacher: Mapping[str, float | None], start: float) -> Table:
-    """Where the time of a run went: seconds of each kind, the share that trained, and how long it took to get going.
-
-    Of the students, whose cohorts train in several processes, all counts as training. A stage that was found done
-    took what it took when it was done.
-
-    Args:
-        stages: stage -> seconds.
-        teacher: what the time of its pass went into; empty where it is from outside.
-        start: seconds from the start of the process to that of the run.
-    """
-    spent = {kind: teacher.get(kind) or 0.0 for kind in KINDS}
-    rest = {"teacher": stages.get("teacher", 0.0) - sum(spent.values())}
-    at = {"data": "data", "domains": "training", "students": "training"}
-    at |= {"evidence": "evaluation", "tracking": "checkpoint"}
-    for stage, seconds in (stages | rest).items():
-        spent[at.get(stage, "start")] += max(0.0, seconds)
-    spent["start"] += start
-    return {**spent, "effective": effective(spent), **{name: teacher.get(name) for name in ("first_step", "restart")}}
-
-
-def _sentence(time: Table) -> str:
-    total = sum(time[kind] for kind in KINDS)
-    first = f", first step after {time['first_step']:.1f} s" if time["first_step"] else ""
-    return f"effective training time: {time['effective'] or 0:.0%} of {total:.1f} s{first}"
+    return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
 
 
 def compare(recipe: Recipe) -> Table:
@@ -163,14 +138,17 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
     return knowledge
 
 
-def domains(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress) -> None:
+def domains(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
+) -> Knowledge | None:
     """The stage `domains`, where the recipe has any."""
     if recipe.domains is None:
-        return
+        return None
     with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
-        domain = domains_of(recipe, impressions, knowledge, store.knowledge, bar.advance)
+        domain = domains_table(recipe, impressions, knowledge, store, bar.advance)
     for sentence in audited(domain, "the domain models'"):
         progress.note(sentence)
+    return domain
 
 
 def _study(
@@ -202,16 +180,15 @@ def _judge(
 
 
 def _publish(
-    recipe: Recipe,
     table: Table,
     students: Sequence[Student],
-    data: str,
+    told: Iterable[RunRecord],
     tracker: Tracker | Untracked,
     progress: Progress,
 ) -> Table:
     """Records what MLflow does not have yet, and writes each student's run id into the table."""
     with progress.stage("tracking"):
-        for record in records(recipe, table, students, data):
+        for record in told:
             tracker.record(record)
         delivery = tracker.close()
         ids = tracker.run_ids()

@@ -26,6 +26,13 @@ def paces(folder: Path) -> list[Measured]:
     return [Measured(**read_json(path)) for path in sorted(folder.glob("*/trained/pace.json"))]
 
 
+def pace_of(shape: str, measured: Sequence[Measured]) -> float | None:
+    """Rows a second of all that was measured of one shape; None where nothing was."""
+    alike = [one for one in measured if one.shape == shape]
+    seconds = sum(one.seconds for one in alike)
+    return sum(one.rows for one in alike) / seconds if seconds > 0 else None
+
+
 def probe(members: Sequence[Member], course: Course, count: int = PROBED) -> Measured:
     """How fast members train: some of their first steps, without a teacher, which are then forgotten.
 

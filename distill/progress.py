@@ -1,5 +1,6 @@
 """What a run says while it works, on standard error: a bar on a terminal, a line now and then elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Progress:
 
     Attributes:
         seconds: stage -> seconds spent in it; stages of one name add up.
+        cpu: stage -> seconds that processors spent on it, those of processes that it has started and ended among them.
 
     Example:
         >>> progress = Progress(sys.stdout)
@@ -55,6 +57,7 @@ class Progress:
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
         self._out = sys.stderr if out is None else out
         self._clock = clock
         self._bars: Bars | None = None
@@ -62,13 +65,14 @@ class Progress:
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Bar]:
         """Opens a stage of `total` rows, where their number is known; a stage may stand within another."""
-        start = self._clock()
+        start, spent = self._clock(), sum(os.times()[:4])
         told = self._drawn if self._out.isatty() else self._written
         try:
             with told(name, total) as bar:
                 yield bar
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
+            self.cpu[name] = self.cpu.get(name, 0.0) + sum(os.times()[:4]) - spent
 
     def note(self, text: str) -> None:
         """Says one sentence."""

@@ -7,12 +7,14 @@ from typing import Any
 
 from distill.data.negatives import shares
 from distill.fingerprint import fingerprint
+from distill.knowledge import Knowledge
 from distill.member import Member
 from distill.recipe import Recipe, show
 from distill.recipe.sections import OutsideTeacher
-from distill.report import Facts, drawings, markdown, page
+from distill.report import Facts, drawings, flat, markdown, page, student_note
 from distill.tracking import RunRecord, environment
 from distill.training import Student
+from distill.types import Settings
 
 SHOWN = (
     "ne",
@@ -45,22 +47,84 @@ SHOWN = (
 """Columns of the leaderboard that become metrics of a student's run."""
 
 
-def records(recipe: Recipe, table: Mapping[str, Any], students: Sequence[Student], data: str) -> Iterator[RunRecord]:
-    """The parent, then a child for each student and arm.
+COLOURS = {"helped": "#0f766e", "hurt": "#b4412c", "unchanged": "#4f5fa3", "undecided": "#8b8f94"}
+"""In which a run stands in MLflow's table and charts: by verdict, as in the report. A control has that of its arm."""
+
+CONTROL = "#c2812b"
+
+
+def records(
+    recipe: Recipe,
+    table: Mapping[str, Any],
+    students: Sequence[Student],
+    data: str,
+    sources: Sequence[RunRecord] = (),
+) -> Iterator[RunRecord]:
+    """The parent, who taught the students, then a child for each student and arm.
 
     Args:
         recipe: as it was run.
         table: its leaderboard.
         students: those of the leaderboard.
         data: fingerprint of the impressions.
+        sources: records of the teacher and of the domain models, as `sources_of` makes them.
     """
     key = table["fingerprint"]
     yield _parent(recipe, table, key, data)
+    yield from sources
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in table["students"]:
         rows.setdefault(row["member"], []).append(row)
     for student in students:
-        yield child(recipe, key, student, rows[student.member.name])
+        yield child(recipe, key, student, rows[student.member.name], heard(recipe, sources))
+
+
+def sources_of(recipe: Recipe, knowledge: Knowledge, domain: Knowledge | None, data: str) -> list[RunRecord]:
+    """The teacher, and the domain models that it taught where there are any; recipes that share one share its run.
+
+    Args:
+        recipe: one that was run.
+        knowledge: of its teacher.
+        domain: of its domain models.
+        data: fingerprint of the impressions.
+    """
+    teacher = _source("teacher", recipe.teacher, knowledge, {recipe.name: data})
+    if domain is None:
+        return [teacher]
+    return [teacher, replace(_source("domain", recipe.domains, domain, teacher.datasets), taught_by=(teacher.key,))]
+
+
+def heard(recipe: Recipe, sources: Sequence[RunRecord]) -> list[str]:
+    """Keys of the sources that the students of a recipe learned from."""
+    keys = [record.key for record in sources]
+    return {"teacher": keys[:1], "domain": keys[-1:], "both": keys}[recipe.source]
+
+
+def _source(role: str, section: Settings | None, knowledge: Knowledge, datasets: Mapping[str, str]) -> RunRecord:
+    """One run of whoever scored the rows: how it was trained, how well it scored, and the model that others name."""
+    manifest, facts = knowledge.manifest, knowledge.facts
+    several = len(facts.get("audit", {})) > 1
+    metrics = {
+        f"{task}/ne/{split}" if several else f"ne/{split}": value
+        for task, entropies in facts.get("audit", {}).items()
+        for split, value in entropies.items()
+    }
+    return RunRecord(
+        key=fingerprint("source", manifest.fingerprint),
+        parent=None,
+        name=f"{role}/{manifest.teacher}",
+        tags={
+            "distill.role": role,
+            "distill.teacher": manifest.teacher,
+            "distill.fingerprint": manifest.fingerprint,
+            "distill.knowledge_kind": manifest.kind,
+        },
+        params=flat(section.model_dump(mode="json", by_alias=True)) if section else {},
+        metrics=metrics | {"rows": manifest.rows, "covered": facts.get("covered")},
+        datasets=datasets,
+        model=f"{role}-{manifest.teacher.rpartition('.')[2]}",
+        note=f"What the runs below its model learned from: {manifest.rows:,} rows, scored {manifest.kind}.",
+    )
 
 
 def started(recipe: Recipe, key: str, data: str) -> RunRecord:
@@ -107,7 +171,13 @@ def _teacher(recipe: Recipe) -> str:
     return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
 
 
-def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
+def child(
+    recipe: Recipe,
+    parent: str,
+    student: Student,
+    rows: Sequence[Mapping[str, Any]],
+    taught_by: Sequence[str] = (),
+) -> RunRecord:
     """One run a student; with several tasks their names stand before those of the metrics.
 
     Whoever serves its weights adds the logarithm of `negatives` to its log-odds, as is done with all that is shown.
@@ -117,10 +187,11 @@ def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[
         parent: key of the recipe's or the sweep's record.
         student: which one.
         rows: those of the leaderboard that are about it, one a task.
+        taught_by: keys of the sources that distilled students of the recipe learned from.
     """
     member, first, negatives = student.member, rows[0], shares(recipe.data.negatives)["students"]
     several = len(rows) > 1
-    metrics = {f"{row['task']}/{name}" if several else name: row.get(name) for row in rows for name in SHOWN}
+    metrics = {f"{row['task']}/{name}" if several else name: value for row in rows for name, value in _shown(row)}
     tags = {
         "distill.role": "student",
         "distill.vertical": member.vertical,
@@ -134,6 +205,7 @@ def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[
         "distill.knowledge_kind": first["knowledge_kind"] or "",
         "distill.verdict": first["verdict"] or "",
         "distill.verdict_adjusted": first["verdict_adjusted"] or "",
+        "mlflow.runColor": COLOURS.get(first["verdict"] or "", CONTROL),
     }
     return RunRecord(
         key=record_key(parent, member),
@@ -152,5 +224,14 @@ def child(recipe: Recipe, parent: str, student: Student, rows: Sequence[Mapping[
             "train/loss": list(enumerate(student.losses, 1)),
             "valid/ne": list(enumerate(student.validation, 1)),
         },
+        taught_by=taught_by if member.arm == "distilled" else (),
+        note=student_note(rows),
         status="FAILED" if student.reason else "FINISHED",
     )
+
+
+def _shown(row: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Metrics of a row. MLflow rounds to two or three digits where it compares runs, so the gain is there in per cent
+    as well."""
+    yield from ((name, row.get(name)) for name in SHOWN)
+    yield "ne_gain_percent", None if row.get("ne_gain") is None else 100 * row["ne_gain"]

@@ -6,15 +6,17 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from distill.data.impressions import TRAIN, View
+from distill.data.impressions import TRAIN, Impressions, View
 from distill.data.layout import EVENTS, IDS, numeric_columns, of_kind
 from distill.data.settings import Vector
+from distill.domains import groups
 from distill.feed import predictions
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
 from distill.ranker import Ranker
+from distill.recipe import Recipe
 from distill.scoring import Lesson
-from distill.sharing import TeacherTables, starts, widest
+from distill.sharing import DomainModels, TeacherTables, starts, widest
 from distill.types import PAD, UNSEEN, Batch
 
 SHARD = 1_000_000
@@ -93,6 +95,25 @@ def tables_of(lesson: Lesson, knowledge: Knowledge, width: int) -> TeacherTables
         name: embedding.weight.detach()[first : first + schema.tables[name]] for name, first in starts(schema).items()
     }
     return TeacherTables(lesson.view, tables, _counts(lesson), width)
+
+
+def domain_models(recipe: Recipe, impressions: Impressions, table: Knowledge) -> DomainModels:
+    """The models of domains as they were after their last row, for students that begin as they are.
+
+    Args:
+        recipe: one that has the section `domains`.
+        impressions: the rows.
+        table: what they said.
+    """
+    grouping: dict[str, str | None] = table.facts["domains"]
+    models = {}
+    for number, name in enumerate(groups(grouping, impressions.vertical)):
+        path = table.folder / f"snapshot-{number}.safetensors"
+        weights = load_file(path) if path.exists() else {}
+        models |= {one: weights for one, domain in grouping.items() if domain == name and weights}
+    whole = {one: {key.removeprefix("0/"): weight for key, weight in model.items()} for one, model in models.items()}
+    assert recipe.domains is not None
+    return DomainModels(impressions.view(recipe.domains.features, "all"), whole)
 
 
 def trained(lesson: Lesson, folder: Path) -> Ranker:

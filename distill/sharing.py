@@ -57,6 +57,45 @@ class TeacherTables:
                     embedding.weight[first + ours] = self.tables[name][theirs]
 
 
+class DomainModels:
+    """The models of domains, where their students are of the same class: each begins as a copy of its own.
+
+    Embeddings are copied id by id of equal raw value, and every other weight as it is.
+
+    Args:
+        view: what the domain models saw.
+        models: name of a vertical -> the weights of its domain's model; verticals without one begin at random.
+    """
+
+    def __init__(self, view: View, models: Mapping[str, Mapping[str, Tensor]]) -> None:
+        self.view, self.models = view, models
+
+    def start(self, ranker: Ranker, view: View, vertical: str) -> None:
+        """Makes a student a copy of the model of its domain; ids that this one does not know stay random.
+
+        Args:
+            ranker: a fresh student.
+            view: what it sees.
+            vertical: its own.
+        """
+        model = self.models.get(vertical)
+        if model is None:
+            return
+        tables = {f"{name}.weight" for name, one in ranker.named_modules() if isinstance(one, FieldEmbedding)}
+        with torch.no_grad():
+            for name, weight in ranker.named_parameters():
+                if name in tables:
+                    self._copy_table(weight, model[name], view, vertical)
+                else:
+                    weight.copy_(model[name])
+
+    def _copy_table(self, weight: Tensor, model: Tensor, view: View, vertical: str) -> None:
+        theirs_first, ours_first = starts(self.view.schema(None)), starts(view.schema(vertical))
+        for name, first in ours_first.items():
+            ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
+            weight[first + ours] = model[theirs_first[name] + theirs]
+
+
 def projected(
     table: Float[Tensor, "height wide"], counts: Float[Tensor, " height"], width: int
 ) -> Float[Tensor, "height width"]:

@@ -80,6 +80,34 @@ def effective(seconds: Mapping[str, float]) -> float | None:
     return seconds["training"] / total if total else None
 
 
+def account(stages: Mapping[str, float], teacher: Mapping[str, float | None], start: float) -> dict[str, float | None]:
+    """Where the time of a run went: seconds of each kind, the share that trained, and how long it took to get going.
+
+    Of the students, whose cohorts train in several processes, all counts as training. A stage that was found done
+    took what it took when it was done.
+
+    Args:
+        stages: stage -> seconds.
+        teacher: what the time of its pass went into; empty where it is from outside.
+        start: seconds from the start of the process to that of the run.
+    """
+    spent = {kind: teacher.get(kind) or 0.0 for kind in KINDS}
+    rest = {"teacher": stages.get("teacher", 0.0) - sum(spent.values())}
+    at = {"data": "data", "domains": "training", "students": "training"}
+    at |= {"evidence": "evaluation", "tracking": "checkpoint"}
+    for stage, seconds in {**stages, **rest}.items():
+        spent[at.get(stage, "start")] += max(0.0, seconds)
+    spent["start"] += start
+    return {**spent, "effective": effective(spent), **{name: teacher.get(name) for name in ("first_step", "restart")}}
+
+
+def accounted(time: Mapping[str, float | None]) -> str:
+    """The same in a line, of what `account` says."""
+    total = sum(time[kind] or 0.0 for kind in KINDS)
+    first = f", first step after {time['first_step']:.1f} s" if time["first_step"] else ""
+    return f"effective training time: {time['effective'] or 0:.0%} of {total:.1f} s{first}"
+
+
 def age() -> float:
     """Seconds since this process was started; where the system does not say, since the toolkit was imported."""
     try:

@@ -12,7 +12,7 @@ from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SOURCE
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
-from distill.representing import tables_of, vectors_of
+from distill.representing import domain_models, tables_of, vectors_of
 from distill.scoring import Lesson
 from distill.sharing import widest
 from distill.store import Store
@@ -46,9 +46,41 @@ def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) ->
         impressions: the rows.
         teacher: fingerprint of its table.
     """
-    if recipe.source == "teacher":
+    if recipe.transfer == "direct":
         return teacher
     return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
+
+
+def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:
+    """What the students of a recipe see that has the teacher's vector among its features.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        knowledge: the teacher's marks.
+        store: where the vectors are found or made.
+    """
+    shown = recipe.students.distill.input
+    assert shown is not None, "the recipe has no such channel"
+    view = impressions.view(recipe.students.features, "vertical")
+    lesson = lesson_of(recipe, impressions)
+    return Inputs(view, vectors_of(lesson, knowledge, shown.features, store.knowledge))
+
+
+def domains_table(
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
+) -> Knowledge:
+    """What the domain models of a recipe said: found, or made.
+
+    Args:
+        recipe: one that has the section `domains`.
+        impressions: the rows.
+        knowledge: the teacher's marks.
+        store: where tables are.
+        tell: called with the rows of each step.
+    """
+    vectors = inputs_of(recipe, impressions, knowledge, store).vectors if recipe.domain_input else None
+    return domains_of(recipe, impressions, knowledge, store.knowledge, tell, vectors)
 
 
 def course_of(
@@ -70,17 +102,18 @@ def course_of(
     students = recipe.students
     distill, view = students.distill, impressions.view(students.features, "vertical")
     course = Course(students, impressions, view, knowledge, tell, recipe.trainer, hears=hears(recipe))
-    if DOMAIN in course.hears:
-        course = course._replace(domain=domains_of(recipe, impressions, knowledge, store.knowledge))
+    if recipe.transfer == "hierarchical":
+        domain = domains_table(recipe, impressions, knowledge, store, tell=lambda _: None)
+        course = course._replace(domain=domain)
     if distill.representation.weight > 0 and not knowledge.manifest.width:
         what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
         raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
     if distill.input is not None:
-        lesson = lesson_of(recipe, impressions)
-        vectors = vectors_of(lesson, knowledge, distill.input.features, store.knowledge)
-        course = course._replace(inputs=Inputs(view, vectors))
-    if distill.sharing is not None:
+        course = course._replace(inputs=inputs_of(recipe, impressions, knowledge, store))
+    if distill.sharing is not None and distill.sharing.source == "domain":
+        course = course._replace(tables=domain_models(recipe, impressions, domain))
+    elif distill.sharing is not None:
         some = students.model.build(view.schema(impressions.verticals[0]))
         width = widest(some)[1].weight.shape[-1]
         course = course._replace(tables=tables_of(lesson_of(recipe, impressions), knowledge, width))

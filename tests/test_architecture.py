@@ -32,6 +32,9 @@ FLOORS = [
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
         *("testing", "workers", "ranks", "bench", "export", "sweep"),
+        *("testing", "workers", "bench", "export", "sweep", "contest"),
+        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
+        *("testing", "workers", "bench", "export", "sweep"),
     },
     {"cli"},
 ]

@@ -8,5 +8,5 @@ from distill.serving import Export
 
 if __name__ == "__main__":
     student = Export(Path(sys.argv[1]))
-    frame = next(RawRows(Path(sys.argv[2])).blocks(list(student.preprocessor.columns), 1))
+    frame = next(RawRows(Path(sys.argv[2])).blocks(list(student.columns()), 1))
     print(student.score(frame).probability)

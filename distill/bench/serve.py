@@ -2,35 +2,28 @@
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
-
 from distill.bench.children import command, ended
 from distill.bench.figure import Figure
-from distill.bench.impressions import SMALL, Shape, generated
+from distill.bench.impressions import SMALL, generated
+from distill.bench.latency import laid_down, latencies
 from distill.bench.rounds import Scale, cpu_seconds, seconds_of
-from distill.data.impressions import TRAIN, Impressions
 from distill.data.streamed import RawRows
-from distill.errors import ExportError
-from distill.export import lay_down
-from distill.export.formats import write
 from distill.progress import Progress
 from distill.recipe.sections import Model
 from distill.serving import Export, Exports, Format
-from distill.serving.manifest import Lineage, seal
 from distill.serving.scoring import score
 
-MEMBERS, ROWS, CALLS = 200, 2_048, 2_000
-"""Students that are loaded together, the rows of each, and the calls of which a latency is the median."""
+MEMBERS, ROWS = 200, 2_048
+"""Students that are loaded together, and the rows of each."""
 
-KINDS: dict[str, Format] = {"eager": "safetensors", "torch-export": "torch-export", "onnx": "onnx"}
-"""What runs a student -> the format that it runs."""
+KINDS: tuple[Format, ...] = ("safetensors", "torch-export", "onnx", "int8-tables", "int8")
+"""What runs a student; machine code is left out, since it takes minutes to compile."""
 
-MICRO, MEBI = 1e6, 2**20
+MEBI = 2**20
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
@@ -38,8 +31,9 @@ def measure(scale: Scale) -> Iterator[Figure]:
     with TemporaryDirectory() as name:
         folder, shape = Path(name), SMALL.at(scale)
         impressions = generated(shape, scale.of(MEMBERS, 2), scale.of(ROWS, 64), folder)
-        exports = [_exported(shape, impressions, vertical, folder / "all") for vertical in impressions.verticals]
-        yield from _latencies(exports[0], impressions, scale)
+        model = Model(path="students.DNN", hidden=shape.hidden)
+        exports = [laid_down(model, impressions, one, folder / "all") for one in impressions.verticals]
+        yield from latencies("serve", exports[0], impressions, KINDS, scale)
         student = Export(exports[0])
         yield Figure("serve/disk", [student.size / MEBI], "MiB")
         yield from _throughputs(student, folder, scale)
@@ -50,53 +44,10 @@ def measure(scale: Scale) -> Iterator[Figure]:
         yield from _scored(folder, scale)
 
 
-def _exported(shape: Shape, impressions: Impressions, vertical: str, folder: Path) -> Path:
-    """A student with random weights, which cost as much as any, laid down as an export is."""
-    view, model = impressions.view(None, "vertical"), Model(path="students.DNN", hidden=shape.hidden)
-    names = ("recipe", "fingerprint", "member", "student", "teacher", "knowledge", "knowledge_kind", "data")
-    lineage = Lineage(vertical=vertical, domain=None, arm="control", **dict.fromkeys(names, "bench"))
-    target = folder / vertical
-    target.mkdir(parents=True)
-    lay_down(target, model, impressions, view, lineage, model.build(view.schema(vertical)).state_dict())
-    return target
-
-
-def _latencies(folder: Path, impressions: Impressions, scale: Scale) -> Iterator[Figure]:
-    """Microseconds of the wall clock from features to probabilities, of one impression and of 100 candidates."""
-    view = impressions.view(None, "vertical")
-    features = view.take(torch.from_numpy(impressions.select(TRAIN, impressions.verticals[0])[:100])).features
-    hundred = Export(folder).graph.inputs(features)
-    one = type(hundred)(*(part[:1] if isinstance(part, torch.Tensor) else part for part in hundred))
-    for name, kind in KINDS.items():
-        try:
-            write(kind, Export(folder).graph, hundred, folder)
-            seal(folder, Export(folder).manifest)
-            run = Export(folder, kind).run
-        except ExportError as error:
-            yield Figure(f"serve/{name}/1-p50", [], "us", reason=str(error))
-            continue
-        for rows, inputs in ((1, one), (100, hundred)):
-            rounds = [
-                _timed(lambda run=run, inputs=inputs: run(inputs), scale.of(CALLS, 5)) for _ in range(scale.rounds)
-            ]
-            target = 100 if (name, rows) == ("onnx", 1) else None
-            middle, late = ([float(np.percentile(times, share)) for times in rounds] for share in (50, 99))
-            yield Figure(f"serve/{name}/{rows}-p50", middle, "us", target, "at most")
-            yield Figure(f"serve/{name}/{rows}-p99", late, "us")
-
-
-@torch.no_grad()
-def _timed(call: Callable[[], object], calls: int) -> Sequence[float]:
-    """Microseconds of each call, after some that are not counted."""
-    for _ in range(calls // 10 + 1):
-        call()
-    return [seconds_of(call, time.perf_counter) * MICRO for _ in range(calls)]
-
-
 def _throughputs(student: Export, folder: Path, scale: Scale) -> Iterator[Figure]:
     """Rows per CPU second of one core, from raw columns and from features."""
-    frame = next(RawRows(folder / "impressions.parquet").blocks(list(student.preprocessor.columns), 1 << 16))
-    features = student.preprocessor.read(frame)
+    frame = next(RawRows(folder / "impressions.parquet").blocks(list(student.columns()), 1 << 16))
+    features = student.read(frame)
     for name, work in (("raw", lambda: student.score(frame)), ("features", lambda: student.say(features))):
         work()
         seconds = [seconds_of(work, cpu_seconds) for _ in range(scale.rounds)]

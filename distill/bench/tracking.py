@@ -1,19 +1,29 @@
-"""tracking: one batch a run against one call a number, in MLflow."""
+"""tracking: one batch a run against one call a number, in MLflow; and how soon a leaderboard is back from there."""
 
+import json
 import time
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+from rich.console import Console
+
 from distill.bench.figure import Figure
-from distill.bench.rounds import Scale, Work, in_turn, ratios
+from distill.bench.rounds import Scale, Work, in_turn, ratios, seconds_of
+from distill.recipe.outcome import Evidence
+from distill.report import Entry, Outcomes, Results, leaderboard, render
 from distill.tracking import RunRecord, Tracker
+from distill.tracking.recorded import leaderboard as recorded_leaderboard
 
 RUNS, FEWER = 40, 4
 """Runs of a round: ours, and call by call, as those take so long."""
 
 PARAMS = {f"param_{number}": number for number in range(30)}
+VERTICALS, ROWS = 500, 40
+"""Of the leaderboard, with two arms each."""
+
 METRICS = {f"metric_{number}": number / 60 for number in range(60)}
 
 
@@ -27,6 +37,40 @@ def measure(scale: Scale) -> Iterator[Figure]:
     yield Figure("tracking", ratios(theirs, ours), target=15)
     yield Figure("tracking/ours", ours, "ms")
     yield Figure("tracking/call-by-call", theirs, "ms")
+    yield _leaderboard(scale)
+
+
+def _leaderboard(scale: Scale) -> Figure:
+    """Seconds of the wall clock from the id of a run to its leaderboard on a terminal; after imports."""
+    table = leaderboard(_results(scale.of(VERTICALS, 2)), Evidence(resamples=200))
+    with TemporaryDirectory() as name:
+        uri = _database(Path(name) / "board.db")
+        tracker = Tracker(uri, "bench", Path(name))
+        tracker.record(RunRecord("board", None, "board", artifacts={"leaderboard.json": json.dumps(table, indent=1)}))
+        tracker.close()
+        run_id = tracker.run_ids()["board"]
+        with open("/dev/null", "w") as nowhere:
+            console = Console(file=nowhere, width=160)
+            work = lambda: console.print(render(recorded_leaderboard(run_id, uri)))  # noqa: E731
+            seconds = [seconds_of(work, time.perf_counter) for _ in range(scale.rounds)]
+    return Figure("tracking/leaderboard-of-500", seconds, "s", 2, "at most")
+
+
+def _results(verticals: int) -> Results:
+    """A student and its control in each vertical, with a teacher that is nearly right."""
+    draw = np.random.default_rng(0)
+    outcomes, entries = {}, []
+    for number in range(verticals):
+        name, truth = f"vertical {number}", draw.normal(size=(ROWS, 1))
+        label = (draw.random((ROWS, 1)) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+        cluster, every = np.arange(ROWS) + ROWS * number, np.ones(ROWS, dtype=bool)
+        outcomes[name] = Outcomes(label, every[:, None], np.ones(ROWS), cluster, truth.astype(np.float32), every)
+        for arm, noise in (("distilled", 0.3), ("control", 0.6)):
+            logit = (truth + noise * draw.normal(size=(ROWS, 1))).astype(np.float32)
+            twin = f"{name}/control/0" if arm == "distilled" else None
+            said = Entry(f"{name}/{arm}/0", name, None, arm, twin, 0, {}, "DNN", "teacher", "time_ahead", ROWS, logit)
+            entries.append(said)
+    return Results("bench", "0", {}, ("click",), outcomes, entries)
 
 
 def _in_batches(folder: Path, runs: int) -> Work:

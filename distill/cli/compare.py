@@ -12,7 +12,7 @@ from distill.errors import Fault, RecipeError, suggestion
 
 if TYPE_CHECKING:
     from distill.recipe import Recipe
-    from distill.report import Choice
+    from distill.report import Choice, Refusal
 
 Named = Annotated[
     list[str],
@@ -50,7 +50,7 @@ def compare(
     first = next(iter(tables.values()))
     choice = Choice(search, verdict, sort)
     _check(first, choice)
-    refused = _refusals(first, recipe)
+    refused = _gated(first, recipe) if gate else _refusals(first, recipe)
     if report is not None:
         others = dict(list(tables.items())[1:])
         report.write_text(_page(first, recipe, named, refused, others), encoding="utf-8")
@@ -98,13 +98,30 @@ def _known(name: str, names: list[str]) -> str:
 def _refusals(table: dict[str, Any], recipe: "Recipe") -> list[str]:
     from distill.report import refusals
 
-    found = refusals(table, recipe.gates)
-    return [f"{one.member or 'the run'} ({one.gate}): {one.reason}" for one in found]
+    return _sentences(refusals(table, recipe.gates))
+
+
+def _gated(table: dict[str, Any], recipe: "Recipe") -> list[str]:
+    """The same with students as they are served; those that pass are registered, which the table then says."""
+    from distill.progress import Progress
+    from distill.shipping import ship
+
+    with silence():
+        shipment = ship(recipe, table, Progress())
+    refused = _sentences(shipment.refused)
+    table["gates"] = {"refused": refused, "registered": shipment.registered}
+    for member, version in shipment.registered.items():
+        print(f"gate: {member} passes and is {recipe.gates.alias}: {version}", file=sys.stderr)
+    return refused
+
+
+def _sentences(refused: "list[Refusal]") -> list[str]:
+    return [f"{one.member or 'the run'} ({one.gate}): {one.reason}" for one in refused]
 
 
 def _page(table: dict[str, Any], recipe: "Recipe", named: list[str], refused: list[str], others: dict[str, Any]) -> str:
     from distill.recipe import show
-    from distill.recipe.sections import Gates
+    from distill.recipe.outcome import Gates
     from distill.report import Facts, page
 
     asked = None if recipe.gates == Gates() else refused

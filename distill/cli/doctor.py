@@ -111,7 +111,7 @@ def database(uri: str) -> dict[str, Any]:
 def _places(recipe: Path | None, overrides: list[str] | None) -> tuple[Path, str]:
     """The store and the tracking address of a recipe, or the default ones."""
     from distill.recipe import Recipe, load
-    from distill.recipe.sections import Tracking
+    from distill.recipe.outcome import Tracking
 
     if recipe is None:
         return Recipe.model_fields["store"].default, Tracking().uri

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from distill.recipe import Recipe
 
 Formats = Annotated[
-    list[str] | None, typer.Option("--format", help="safetensors, torch-export, onnx; several may be named.")
+    list[str] | None,
+    typer.Option("--format", help="safetensors, torch-export, onnx, int8-tables, int8, native; several may be named."),
 ]
 
 
@@ -93,8 +94,9 @@ def _kinds(names: list[str]) -> list[Any]:
 def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe, Wanted]":
     """The recipe, and which of its students: those of a run, where a run is named."""
     from distill.recipe import load
-    from distill.recipe.sections import Tracking
-    from distill.tracking.model import RUN_ID, origin
+    from distill.recipe.outcome import Tracking
+    from distill.tracking.model import origin
+    from distill.tracking.recorded import RUN_ID
 
     if not RUN_ID.fullmatch(recipe) or Path(recipe).exists():
         return load(Path(recipe), overrides), wanted

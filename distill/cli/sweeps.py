@@ -109,6 +109,7 @@ def shown(table: dict[str, Any]) -> Any:
     best, summary = table["best"], table["summary"]
     brief = {
         "rungs": table["rungs"],
+        "the best that was searched for against the best by chance": table.get("search"),
         "points": [
             {"point": point["point"], **{short: point[name] for name, short in POINT.items()}}
             for point in table["points"]

@@ -83,7 +83,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
 ) -> None:
     """Open MLflow's UI on the recorded students; only this machine can reach it."""
-    from distill.recipe.sections import Tracking
+    from distill.recipe.outcome import Tracking
     from distill.tracking import serve
 
     uri = (_load(recipe, overrides).tracking if recipe else Tracking()).uri

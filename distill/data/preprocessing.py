@@ -52,6 +52,23 @@ class Preprocessing(Settings):
                 raise ValueError(f"constants: what {name} was fitted to is missing")
         return self
 
+    def beside(self, name: str, moments: Mapping[str, Sequence[float]]) -> "Preprocessing":
+        """The same with one more vector, in a column of its name: standardised, and zeros in rows that have null.
+
+        Args:
+            name: of the feature.
+            moments: `mean` and `spread` of each coordinate.
+        """
+        features = self.data.features | {name: Vector(width=len(moments["mean"]), missing="zero")}
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"features": features}),
+                "features": (*self.features, name),
+                "constants": self.constants | {name: dict(moments)},
+                "columns": self.columns | {name: "List(Float64)"},
+            }
+        )
+
 
 def fitted(
     source: Source, constants: Mapping[str, Any], view: View, vertical: str | None
@@ -133,7 +150,7 @@ class Preprocessor:
             categorical=_stacked([self._id(name, block) for name in of_kind(self.features, *IDS)], len(frame)),
             numeric=self._numbers(block),
             sequences={name: self._events(name, block) for name in of_kind(self.features, *EVENTS)},
-            vectors={name: _tensor(block.rows[self.keys[name]]) for name in of_kind(self.features, Vector)},
+            vectors={name: self._vector(name, block) for name in of_kind(self.features, Vector)},
         )
 
     def _encoded(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None) -> Block:
@@ -162,6 +179,15 @@ class Preprocessor:
         found = [apply(block.rows[self.keys[name]], constants[name], self.features[name]) for name in names]
         with np.errstate(over="ignore"):
             return _tensor(np.concatenate([np.zeros((rows, 0)), *found], axis=1).astype(np.float32))
+
+    def _vector(self, name: str, block: Block) -> Tensor:
+        """Vectors as they are; those with moments standardised, and zeros, which is the mean, where there is none."""
+        vector, moments = _tensor(block.rows[self.keys[name]]), self.preprocessing.constants.get(name)
+        if not moments:
+            return vector
+        there = torch.from_numpy(block.frame[self.features[name].column or name].is_not_null().to_numpy())
+        mean, spread = (torch.tensor(moments[key]) for key in ("mean", "spread"))
+        return (vector - mean) / spread * there.unsqueeze(-1)
 
     def _events(self, name: str, block: Block) -> Tensor:
         """Histories and sets, filled up with `PAD`."""

@@ -25,13 +25,14 @@ from distill.evidence.methods import (
     Claim,
     by_seed,
     kept,
+    mean,
     method_difference,
     method_gain,
     taken_up,
     times_plain,
     transfer_ratio,
 )
-from distill.evidence.resampling import Sums, paired, poisson_weights, pool
+from distill.evidence.resampling import Sums, level_out, paired, poisson_weights, pool
 from distill.evidence.verdicts import Verdict, discoveries, rows_wanted, verdict
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "discoveries",
     "gap_closed",
     "kept",
+    "level_out",
+    "mean",
     "method_difference",
     "method_gain",
     "ne_gain",

@@ -100,6 +100,12 @@ def by_seed(sums: Mapping[int, Sequence[Sums]]) -> dict[int, Sums]:
     return {seed: pool(found) for seed, found in sums.items()}
 
 
+def mean(by_seed: Sequence[Sums]) -> Sums:
+    """Several seeds of one student as one: their mean on the rows that all of them were tested on."""
+    draws = {name: np.mean([getattr(one, name) for one in by_seed], axis=0) for name in ("control", "student")}
+    return by_seed[0]._replace(**draws)
+
+
 def kept(sums: Sums) -> dict[str, Any]:
     """What later comparisons need of it, as plain values: as observed, and the first resamples."""
     draws = {name: [float(f"{value:.9g}") for value in getattr(sums, name)[: KEPT + 1]] for name in _DRAWS}

@@ -81,6 +81,13 @@ def pool(pairs: Iterable[Sums]) -> Sums:
     return Sums(sum(base), sum(control), sum(student), sum(teacher), max(clicked), max(unclicked))
 
 
+def level_out(sums: Sums) -> Sums:
+    """The same pair as if it had one nat of base entropy, so that pairs of any size count alike when pooled."""
+    base = sums.base_entropy
+    teacher, control, student = sums.teacher / base, sums.control / base, sums.student / base
+    return sums._replace(base_entropy=base / base, control=control, student=student, teacher=teacher)
+
+
 def cluster_sums(
     cluster: Int[np.ndarray, " rows"], columns: Float[np.ndarray, "columns rows"]
 ) -> tuple[Int[np.ndarray, " clusters"], Float[np.ndarray, "columns clusters"]]:

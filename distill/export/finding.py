@@ -1,7 +1,7 @@
 """Finding: the students of a recipe that has been run, with all that an export says of them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -18,7 +18,7 @@ from distill.recipe.sections import OutsideTeacher
 from distill.scoring import Lesson, manifest_of
 from distill.serving.manifest import Lineage
 from distill.store import Store
-from distill.transfer import heard_fingerprint
+from distill.transfer import heard_fingerprint, inputs_of
 
 
 class Wanted(NamedTuple):
@@ -39,14 +39,16 @@ class Found(NamedTuple):
     """A student that has been trained and judged.
 
     Attributes:
-        member: which one.
+        member: which one; the control of one that fell back on it.
         lineage: where it comes from.
+        view: what it sees.
         weights: what it is served with.
         logit: what it said of the test rows of its vertical, [rows, tasks].
     """
 
     member: Member
     lineage: Lineage
+    view: View
     weights: dict[str, Tensor]
     logit: np.ndarray
 
@@ -57,13 +59,11 @@ class Run(NamedTuple):
     Attributes:
         recipe: what was run.
         impressions: the rows.
-        view: their features.
         students: those that are wanted.
     """
 
     recipe: Recipe
     impressions: Impressions
-    view: View
     students: list[Found]
 
 
@@ -73,28 +73,40 @@ def found(recipe: Recipe, wanted: Wanted) -> Run:
     Raises:
         RecipeError: the recipe has not been run, has no such student, or the student has failed.
     """
-    key = compare(recipe)["fingerprint"]
+    table = compare(recipe)
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
     knowledge = _knowledge(recipe, impressions, store)
     view = impressions.view(recipe.students.features, "vertical")
-    _whole(recipe)
     heard = heard_fingerprint(recipe, impressions, knowledge.fingerprint)
     members = roster(recipe.students, impressions, view, heard, recipe.seed)
     chosen = _chosen(members, wanted)
-    lineages = [_lineage(recipe, key, impressions, knowledge, member) for member in chosen]
-    return Run(recipe, impressions, view, _with_weights(chosen, lineages, store, wanted))
+    served = _served(chosen, members, table)
+    lineages = [
+        _lineage(recipe, table["fingerprint"], impressions, knowledge, *pair)
+        for pair in zip(chosen, served, strict=True)
+    ]
+    views = _views(recipe, served, view, impressions, knowledge, store)
+    return Run(recipe, impressions, _with_weights(served, lineages, views, store))
 
 
-def _whole(recipe: Recipe) -> None:
-    """Refuses recipes whose students need more than their own weights and columns."""
-    distill, path = recipe.students.distill, "students.distill"
-    if distill.input is not None:
-        what = "the students read a vector of the teacher, which an export does not carry."
-        raise RecipeError(Fault(f"{path}.input", what, "Export the controls of a recipe without it, or serve both."))
-    if distill.fallback is not None:
-        what = "some students fall back on their controls, and an export does not say which."
-        raise RecipeError(Fault(f"{path}.fallback", what, "Export a recipe without it."))
+def _served(chosen: Sequence[Member], members: Sequence[Member], table: dict[str, Any]) -> list[Member]:
+    """Who serves for each student: itself, or its control, on which the leaderboard says that it fell back."""
+    fell_back = {row["member"] for row in table["students"] if "fell_back" in row["settings"]}
+    controls = {(one.vertical, one.seed): one for one in members if one.arm == "control"}
+    return [controls[one.vertical, one.seed] if one.name in fell_back else one for one in chosen]
+
+
+def _views(
+    recipe: Recipe, served: Sequence[Member], view: View, impressions: Impressions, said: Knowledge, store: Store
+) -> list[View]:
+    """What each student sees: the teacher's vector too, where it is a feature."""
+    if not any(member.inputs for member in served):
+        return [view] * len(served)
+    knowledge = store.knowledge.find(said.fingerprint)
+    assert knowledge is not None, "a recipe that has been run has its knowledge"
+    inputs = inputs_of(recipe, impressions, knowledge, store)
+    return [inputs if member.inputs else view for member in served]
 
 
 def _knowledge(recipe: Recipe, impressions: Impressions, store: Store) -> Knowledge:
@@ -120,12 +132,15 @@ def _chosen(members: Sequence[Member], wanted: Wanted) -> list[Member]:
     return chosen
 
 
-def _lineage(recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, member: Member) -> Lineage:
+def _lineage(
+    recipe: Recipe, key: str, impressions: Impressions, knowledge: Knowledge, member: Member, served: Member
+) -> Lineage:
     return Lineage(
         recipe=recipe.name,
         fingerprint=key,
         member=member.name,
-        student=member.fingerprint,
+        student=served.fingerprint,
+        fell_back=served != member,
         vertical=member.vertical,
         domain=member.domain,
         arm=member.arm,
@@ -136,23 +151,25 @@ def _lineage(recipe: Recipe, key: str, impressions: Impressions, knowledge: Know
     )
 
 
-def _with_weights(chosen: Sequence[Member], lineages: Sequence[Lineage], store: Store, wanted: Wanted) -> list[Found]:
-    """The students that are there; those that failed are an error where they are wanted by name."""
+def _with_weights(
+    served: Sequence[Member], lineages: Sequence[Lineage], views: Sequence[View], store: Store
+) -> list[Found]:
+    """The students that are there; those that failed are an error where nobody else is left."""
     places = {
         member.fingerprint: (cohort, place)
         for cohort in find(store.cohorts)
         if cohort.judged
         for place, member in enumerate(cohort.members)
     }
-    lost = [member.name for member in chosen if member.fingerprint not in places]
+    lost = [member.name for member in served if member.fingerprint not in places]
     if lost:
         raise RecipeError(Fault(", ".join(lost), "has not been trained.", "Run the recipe first: distill run."))
-    scores = {cohort.folder: cohort.scores() for cohort, _ in (places[member.fingerprint] for member in chosen)}
+    scores = {cohort.folder: cohort.scores() for cohort, _ in (places[member.fingerprint] for member in served)}
     students = []
-    for member, lineage in zip(chosen, lineages, strict=True):
+    for member, lineage, view in zip(served, lineages, views, strict=True):
         cohort, place = places[member.fingerprint]
         if place in scores[cohort.folder]:
-            students.append(Found(member, lineage, cohort.weights(place), scores[cohort.folder][place]))
+            students.append(Found(member, lineage, view, cohort.weights(place), scores[cohort.folder][place]))
     if not students:
-        raise RecipeError(Fault(chosen[0].name, "has failed, so there is nothing to export."))
+        raise RecipeError(Fault(served[0].name, "has failed, so there is nothing to export."))
     return students

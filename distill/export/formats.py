@@ -2,6 +2,7 @@
 
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -13,9 +14,10 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_map
 
 from distill.errors import ExportError, Fault
+from distill.export.int8 import write_int8
 from distill.serving.engine import MISSING, REMEDY
 from distill.serving.graph import Graph, Inputs
-from distill.serving.manifest import MODELS, Format
+from distill.serving.manifest import MODELS, ROUNDED, Format
 
 
 def write(kind: Format, graph: Graph, example: Inputs, folder: Path) -> None:
@@ -33,11 +35,11 @@ def write(kind: Format, graph: Graph, example: Inputs, folder: Path) -> None:
     if kind == "safetensors":
         return
     with _quiet():
-        program = _program(graph, example)
-        if kind == "torch-export":
-            torch.export.save(program, folder / MODELS[kind])
-        else:
-            _write_onnx(program, folder / MODELS[kind])
+        if kind in ROUNDED:
+            _write_rounded(kind, graph, example, folder)
+            return
+        program, path = _program(graph, example), folder / MODELS[kind]
+        {"torch-export": torch.export.save, "onnx": _write_onnx, "native": _write_native}[kind](program, path)
 
 
 def _program(graph: Graph, example: Inputs) -> ExportedProgram:
@@ -59,6 +61,25 @@ def _write_onnx(program: ExportedProgram, path: Path) -> None:
     except ImportError as error:
         raise ExportError(Fault(str(error.name), MISSING, REMEDY)) from None
     made.save(path, external_data=False)
+
+
+def _write_rounded(kind: Format, graph: Graph, example: Inputs, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        plain = folder / MODELS["onnx"]
+        if not plain.exists():
+            plain = Path(name) / plain.name
+            _write_onnx(_program(graph, example), plain)
+        write_int8(plain, folder / MODELS[kind], linear=kind == "int8")
+
+
+def _write_native(program: ExportedProgram, path: Path) -> None:
+    from torch._inductor import aoti_compile_and_package
+
+    try:
+        aoti_compile_and_package(program, package_path=str(path))
+    except Exception as error:  # no compiler, one that fails, or an operation that has no native form
+        what = f"cannot be compiled: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        raise ExportError(Fault(path.name, what, "Install a C++ compiler (g++), or leave this format out.")) from error
 
 
 @contextmanager

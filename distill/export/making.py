@@ -12,15 +12,28 @@ from torch import Tensor
 
 from distill.data.impressions import TRAIN, Impressions, View, load
 from distill.errors import Fault, RecipeError
+from distill.export.caching import cost_of_cache, write_caches
 from distill.export.finding import Found, Run, Wanted, found
 from distill.export.formats import write
-from distill.export.proving import TOLERANCE, proven, read_alike
+from distill.export.proving import TOLERANCE, cost_of_rounding, proven, read_alike
 from distill.files import read_json, whole_folder, write_json
+from distill.inputs import NAME, Inputs
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import Model
 from distill.serving.export import Export
-from distill.serving.manifest import MANIFEST, REPORT, VOCABULARY, WEIGHTS, Format, Lineage, Manifest, seal
+from distill.serving.manifest import (
+    MANIFEST,
+    REPORT,
+    ROUNDED,
+    USERS,
+    VOCABULARY,
+    WEIGHTS,
+    Format,
+    Lineage,
+    Manifest,
+    seal,
+)
 from distill.store import Store
 
 Table = dict[str, Any]
@@ -57,8 +70,9 @@ def export(recipe: Recipe, wanted: Wanted, to: Path, kinds: Sequence[Format], pr
             reports.append(_export(run, student, folder, kinds))
             bar.advance(1, student.member.vertical)
         read_alike(run, run.students, [Export(folder) for folder in folders])
-        for folder, report in zip(folders, reports, strict=True):
-            _finish(folder, report)
+        write_caches(run, folders)
+        for student, folder, report in zip(run.students, folders, reports, strict=True):
+            _finish(run, student, folder, report)
         rows = [_row(folder, to / folder.relative_to(draft)) for folder in folders]
     return {"recipe": recipe.name, "tolerance": TOLERANCE, "students": rows}
 
@@ -70,16 +84,21 @@ def _export(run: Run, student: Found, folder: Path, kinds: Sequence[Format]) -> 
     plain = Export(folder)
     rows = run.impressions.select(TRAIN, student.member.vertical)[:2]
     rows = rows if len(rows) == 2 else rows.repeat(2)  # torch takes one row for a constant
-    example = plain.graph.inputs(run.view.take(torch.from_numpy(rows)).features)
+    example = plain.graph.inputs(student.view.take(torch.from_numpy(rows)).features)
     for kind in kinds:
         write(kind, plain.graph, example, folder)
     seal(folder, plain.manifest)
-    differences = {kind: proven(run, student, Export(folder, kind), kind)._asdict() for kind in kinds}
+    differences = {kind: _compared(run, student, Export(folder, kind), kind) for kind in kinds}
     return {"split": "test", "rows": len(student.logit), "tolerance": TOLERANCE, "formats": differences}
 
 
+def _compared(run: Run, student: Found, export: Export, kind: Format) -> Table:
+    found = proven(run, student, export, kind)._asdict()
+    return found | (cost_of_rounding(run, student, export) if kind in ROUNDED else {})
+
+
 def _write(run: Run, student: Found, folder: Path) -> None:
-    lay_down(folder, run.recipe.students.model, run.impressions, run.view, student.lineage, student.weights)
+    lay_down(folder, run.recipe.students.model, run.impressions, student.view, student.lineage, student.weights)
 
 
 def lay_down(
@@ -87,6 +106,8 @@ def lay_down(
 ) -> None:
     """Writes weights, vocabulary and manifest of a student of the vertical that its lineage names."""
     preprocessing, words = impressions.preprocessing(view, lineage.vertical)
+    if isinstance(view, Inputs):
+        preprocessing = preprocessing.beside(NAME, view.moments)
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     (folder / VOCABULARY).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
     manifest = Manifest(
@@ -100,11 +121,14 @@ def lay_down(
     seal(folder, manifest)
 
 
-def _finish(folder: Path, report: Table) -> None:
+def _finish(run: Run, student: Found, folder: Path, report: Table) -> None:
     """Puts the report beside the rest, under the manifest's seal."""
-    versions = {"torch": torch.__version__}
-    write_json(folder / REPORT, report | {"features": "identical", "versions": versions})
-    seal(folder, Export(folder).manifest)
+    export = Export(folder)
+    report |= {"features": "identical", "versions": {"torch": torch.__version__}}
+    if (folder / USERS).exists():
+        report |= {"cache": cost_of_cache(run, student, export)}
+    write_json(folder / REPORT, report)
+    seal(folder, export.manifest)
 
 
 def _row(folder: Path, place: Path) -> Table:
@@ -133,6 +157,6 @@ def examples(recipe: Recipe, folders: Sequence[Path]) -> list[Any]:
     for student in students:
         row = int(impressions.select(TRAIN, student.vertical)[0])
         cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= row < cut.start + cut.rows]
-        (frame,) = impressions.source.read(list(student.preprocessor.columns), cuts)
+        (frame,) = impressions.source.read(list(student.columns()), cuts)
         frames.append(frame[row - cuts[0].start :][:1])
     return frames

@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
-from distill.data.impressions import TEST
+from distill.data.impressions import TEST, View
+from distill.data.vectors import beside
 from distill.errors import ExportError, Fault
 from distill.export.finding import Found, Run
+from distill.export.judging import entropy_of
 from distill.feed import CHUNK
+from distill.inputs import NAME, Inputs
 from distill.serving.export import Export
-from distill.serving.manifest import Format
+from distill.serving.manifest import ROUNDED, Format
 
 TOLERANCE = 1e-6
 """Largest difference of a probability, in fp32, between what was judged and what is served."""
@@ -43,17 +46,25 @@ def proven(run: Run, student: Found, export: Export, kind: Format) -> Difference
     """
     rows = run.impressions.select(TEST, student.member.vertical)
     chunks = [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-    said = [export.say(run.view.take(torch.from_numpy(chunk)).features) for chunk in chunks]
+    said = [export.say(student.view.take(torch.from_numpy(chunk)).features) for chunk in chunks]
     if not said:
         return Difference(0.0, 0.0, True)
     logit, probability = (torch.cat(tensors).numpy() for tensors in zip(*said, strict=True))
     meant = torch.from_numpy(student.logit).sigmoid().numpy()
     worst = float(np.abs(probability - meant).max())
-    if not worst <= TOLERANCE:
+    if not worst <= TOLERANCE and kind not in ROUNDED:
         what = f"as {kind} differs from its evaluation by {worst:.2g}, where {TOLERANCE:g} is allowed."
-        raise ExportError(Fault(student.member.name, what, "It was not exported."))
+        raise ExportError(Fault(student.lineage.member, what, "It was not exported."))
     identical = np.array_equal(logit, student.logit)
     return Difference(worst, float(np.abs(logit - student.logit).max()), identical)
+
+
+def cost_of_rounding(run: Run, student: Found, export: Export) -> dict[str, float | None]:
+    """NE on test rows of a student in eight bits, and how much of it is the rounding's."""
+    rows = run.impressions.select(TEST, student.member.vertical)
+    said = export.say(student.view.take(torch.from_numpy(rows)).features).logit
+    ne, before = (entropy_of(run.impressions, rows, logit) for logit in (said, torch.from_numpy(student.logit)))
+    return {"ne": ne, "ne_cost": None if ne is None or before is None else ne - before}
 
 
 def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -> None:
@@ -64,18 +75,27 @@ def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -
     """
     held = [run.impressions.select(TEST, student.member.vertical) for student in students]
     source = run.impressions.source
-    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns)
+    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns if column != NAME)
     cuts = source.cuts(BLOCK)
     for cut, frame in zip(cuts, source.read(list(columns), cuts), strict=True):
         for student, export, rows in zip(students, exports, held, strict=True):
             ours = rows[np.searchsorted(rows, cut.start) : np.searchsorted(rows, cut.start + cut.rows)]
             if len(ours):
-                read = export.preprocessor.read(frame[ours - cut.start], source.name, ours)
-                _require_same(read, run.view.take(torch.from_numpy(ours)).features, student)
+                raw = _with_vectors(frame[ours - cut.start], student.view, ours)
+                seen = student.view.take(torch.from_numpy(ours)).features
+                _require_same(export.read(raw, source.name, ours), seen, student)
+
+
+def _with_vectors(frame: Any, view: View, rows: np.ndarray) -> Any:
+    """Raw rows with what the teacher says of their users, where students see that."""
+    if not isinstance(view, Inputs):
+        return frame
+    said, covered = view.vectors.take(torch.from_numpy(rows))
+    return beside(frame, NAME, said.representation.numpy(), covered.numpy())
 
 
 def _require_same(read: Any, seen: Any, student: Found) -> None:
     pairs = zip(tree_leaves(tuple(read)), tree_leaves(tuple(seen)), strict=True)
     if not all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs):
         what = "reads its raw columns otherwise than when it was trained."
-        raise ExportError(Fault(student.member.name, what, "It was not exported."))
+        raise ExportError(Fault(student.lineage.member, what, "It was not exported."))

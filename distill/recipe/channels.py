@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
-from distill.recipe.sections import OutsideTeacher, Recipe
+from distill.recipe.sections import Domains, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath
 
 DISTILL: KeyPath = ("students", "distill")
@@ -23,6 +23,8 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     else:
         yield from _input(recipe)
         yield from _sharing(recipe)
+    if recipe.domain_start and recipe.domains is not None:
+        yield from _copies(recipe, recipe.domains)
 
 
 def _logit(recipe: Recipe) -> Iterator[Finding]:
@@ -38,7 +40,8 @@ def _logit(recipe: Recipe) -> Iterator[Finding]:
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:
     """A table from outside holds what a teacher said, not the teacher."""
-    channels = {INPUT: recipe.students.distill.input, SHARING: recipe.students.distill.sharing}
+    distill = recipe.students.distill
+    channels = {INPUT: distill.input, SHARING: None if recipe.domain_start else distill.sharing}
     for path in (path for path, channel in channels.items() if channel is not None):
         what = "needs the teacher's weights, and a teacher from outside has scores only."
         yield Finding(path, what, "Leave it out, or train a teacher here.", (path, ("teacher",)))
@@ -58,7 +61,7 @@ def _input(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _sharing(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.students.distill.sharing is None:
+    if recipe.students.distill.sharing is None or recipe.domain_start:
         return
     features = recipe.data.features
     theirs, ours = (
@@ -69,6 +72,23 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
         what = "no embedding table of the students is one of the teacher's."
         remedy = f"Let both see one of: {', '.join(by_table(features))}." if by_table(features) else "Leave it out."
         yield Finding(SHARING, what, remedy, (SHARING, *KNOWN, ("students", "features")))
+
+
+def _copies(recipe: Recipe, domains: Domains) -> Iterator[Finding]:
+    """A student that begins as a copy of its domain model must be as large as it, and see what it sees."""
+    students = recipe.students
+    if domains.model is not None and domains.model.shape != students.model.shape:
+        what = "students that begin as copies need a domain model of their own class and widths."
+        yield Finding(("domains", "model"), what, "Leave it out.", (("students", "model"),))
+    if students.distill.input is not None and recipe.source != "teacher":
+        what = (
+            "domain models that see the teacher's vector, as their copies do, know later labels, so their marks leak."
+        )
+        path = (*DISTILL, "logit", "source")
+        yield Finding(path, what, "Say teacher.", (path, INPUT, SHARING))
+    if domains.features and _features(recipe, domains.features) != _features(recipe, students.features):
+        what = "students that begin as copies need a domain model that sees the same features."
+        yield Finding(("domains", "features"), what, "Leave them out.", (("students", "features"),))
 
 
 def _features(recipe: Recipe, named: tuple[str, ...] | None) -> list[str]:

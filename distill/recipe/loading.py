@@ -52,7 +52,7 @@ def complete(recipe: Recipe) -> dict[str, Any]:
     if not isinstance(recipe.teacher, OutsideTeacher):
         whole["teacher"]["model"] = _settings(recipe.teacher.model)
     if recipe.domains is not None:
-        whole["domains"]["model"] = _settings(recipe.domains.model)
+        whole["domains"]["model"] = _settings(recipe.domains.model or recipe.students.model)
     return whole
 
 
@@ -66,6 +66,8 @@ def _resolved(recipe: Recipe, tree: Node) -> dict[str, Any]:
     if not isinstance(recipe.teacher, OutsideTeacher) and "score" not in recipe.teacher.model_fields_set:
         whole["teacher"]["score"] = default_score(recipe).model_dump()
     whole["students"]["distill"]["logit"]["source"] = recipe.source
+    if recipe.domain_start and recipe.domains is not None:
+        whole["domains"]["features"] = recipe.domains.features or recipe.students.features
     for section, key in PATHS:
         node = tree.at((section, key))
         if node and node.value is not None:

@@ -43,12 +43,16 @@ class InputChannel(Settings):
 
 
 class SharingChannel(Settings):
-    """Parameter sharing: the student's embeddings begin as the teacher's, projected to their width."""
+    """Parameter sharing: the student begins with the teacher's embeddings, or as a copy of its domain model."""
 
+    source: Literal["teacher", "domain"] = "teacher"
+    """Whose: of the teacher, its embeddings projected to the student's width; of the domain model, which is then of the
+    students' own class and features, every weight."""
     tables: Literal["start"] = "start"
     """`start`: they are where the student begins."""
     rate: float = Field(default=1.0, ge=0)
-    """Learning rate of the embeddings, as a share of the others'; 0 freezes them."""
+    """Learning rate of what is shared, as a share of the others'; 0 freezes it. Of a copy of the domain model, all is
+    shared."""
 
 
 class Fallback(Settings):

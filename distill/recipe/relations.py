@@ -12,8 +12,8 @@ from distill.data.tables import columns
 from distill.errors import suggestion
 from distill.recipe.channels import channel_findings
 from distill.recipe.finding import Finding
+from distill.recipe.grouping import group_findings
 from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
-from distill.recipe.trainer import Trainer
 from distill.recipe.tree import KeyPath
 
 TIME: KeyPath = ("data", "time")
@@ -36,7 +36,8 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _domains(recipe)
     yield from channel_findings(recipe)
     yield from _l2(recipe)
-    yield from _group(recipe)
+    yield from group_findings(recipe)
+    yield from _alias(recipe)
 
 
 def default_score(recipe: Recipe) -> Score | None:
@@ -191,6 +192,9 @@ def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
 def _domains(recipe: Recipe) -> Iterator[Finding]:
     domains, place, source = recipe.domains, ("domains",), ("students", "distill", "logit", "source")
     if domains is None:
+        if recipe.domain_start:
+            sharing = ("students", "distill", "sharing", "source")
+            yield Finding(sharing, 'the section "domains" is missing.', "Add it, or say teacher.", (place, sharing))
         if recipe.source != "teacher":
             what = f'"{recipe.source}" means the models of domains, and the section "domains" is missing.'
             yield Finding(source, what, "Add it, or say teacher.", (place, source))
@@ -233,25 +237,11 @@ def _l2(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(path, what, "Say tables: adam beside it.", (path, (name, "train", "tables")))
 
 
-def _group(recipe: Recipe) -> Iterator[Finding]:
-    """What a group of processes is asked for goes together."""
-    trainer = recipe.trainer
-    place = {name: ("trainer", name) for name in ("strategy", "devices", "mesh", "accumulate", "recompute")}
-    given = [name for name in place if name != "strategy" and getattr(trainer, name) != getattr(Trainer(), name)]
-    if trainer.strategy == "single":
-        for name in given:
-            what = "is for a group of processes, and trainer.strategy is single."
-            yield Finding(place[name], what, "Say ddp or hsdp; a group may have one device.", (place[name],))
-        return
-    if trainer.mesh is not None and trainer.strategy == "ddp":
-        yield Finding(place["mesh"], "is for hsdp; with ddp every device has the whole teacher.", "Leave it out.")
-    elif trainer.mesh is not None and math.prod(trainer.mesh) != trainer.devices:
-        what = f"{trainer.mesh[0]} x {trainer.mesh[1]} devices are not {trainer.devices}."
-        yield Finding(place["mesh"], what, "Let the product be trainer.devices.", (place["mesh"], place["devices"]))
-    if isinstance(recipe.teacher, OutsideTeacher):
-        what = "there is no teacher to train: it is from outside."
-        yield Finding(place["strategy"], what, "Leave it out.", (place["strategy"], ("teacher", "knowledge")))
-    elif recipe.teacher.train.batch < trainer.devices:
-        what = f"{trainer.devices} devices share {recipe.teacher.train.batch} rows of a step."
-        reads = (place["devices"], ("teacher", "train", "batch"))
-        yield Finding(place["devices"], what, "Take a larger teacher.train.batch, or fewer devices.", reads)
+def _alias(recipe: Recipe) -> Iterator[Finding]:
+    """MLflow keeps some names for itself."""
+    alias, path = recipe.gates.alias, ("gates", "alias")
+    if alias is not None and re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        yield Finding(path, f'"{alias}" is a name that MLflow keeps for versions.', "Name another, such as champion.")
+    if alias is not None and recipe.tracking.uri is None:
+        what = "an alias needs a model registry, and this recipe records nothing."
+        yield Finding(path, what, "Set tracking.uri.", (path, ("tracking", "uri")))

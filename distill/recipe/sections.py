@@ -11,6 +11,7 @@ from distill.data.settings import DataSettings
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.recipe.moves import Distill, DomainDistill
+from distill.recipe.outcome import Evidence, Gates, Tracking
 from distill.recipe.trainer import Trainer
 from distill.types import FeatureSchema, Settings
 
@@ -160,17 +161,17 @@ class Domains(Settings):
     """Domain foundation models: one a domain, between the teacher and the students, each learning from the rows of its
     domain in time order and scoring each row before it learns from it."""
 
-    model: Model
-    """What they are."""
+    model: Model | None = None
+    """What they are; what the students are, where it is left out."""
     features: tuple[str, ...] | None = None
-    """What they see; every feature where none is named."""
+    """What they see. Left out, every feature; or what the students see, where these begin as copies."""
     train: TeacherTrain = TeacherTrain()
     """How they learn: in one pass."""
     distill: DomainDistill = DomainDistill()
     """What they learn from the teacher."""
-    clusters: int | None = Field(default=None, ge=2)
-    """How many domains to find, by what the teacher makes of the verticals; where none is given, they are those of
-    data.domain."""
+    clusters: int | None = Field(default=None, ge=1)
+    """How many domains to find, by what the teacher makes of the verticals; 1 is one of them all. Where none is given,
+    they are those of data.domain."""
 
 
 class Stopping(Settings):
@@ -198,46 +199,6 @@ class Students(Settings):
     """When they have learned enough."""
     distill: Distill = Distill()
     """What they learn from the teacher."""
-
-
-class Evidence(Settings):
-    """How sure a verdict must be."""
-
-    level: float = Field(default=0.95, gt=0.5, lt=1)
-    """Coverage of the intervals."""
-    resamples: int = Field(default=1000, ge=100)
-    """Resamples of the paired bootstrap."""
-    negligible: float = Field(default=0.002, ge=0)
-    """A gain in NE whose whole interval is smaller than this is called `unchanged`."""
-    min_positives: int = Field(default=30, ge=1)
-    """Users with a click among the test rows, and as many with a non-click, below which a vertical stays `undecided`;
-    rows, where no user is named. Thirty keeps the error rate that `distill.evidence` states."""
-    slices: tuple[str, ...] = ()
-    """Parts of the test rows to look at: columns, `new:COLUMN` (no such value in the vertical's training rows),
-    `length:FEATURE` (of a history), `hour:COLUMN` (of a time)."""
-
-
-class Gates(Settings):
-    """What students must reach before `distill compare --gate` lets them pass; null asks for nothing."""
-
-    ne_gain: float | None = None
-    """Least lower end of the interval of the gain in NE: 0 passes what surely helps, -0.002 what surely does not hurt
-    by more than that."""
-    calibration: float | None = Field(default=None, ge=0)
-    """Greatest distance of the calibration ratio from 1, or two standard errors of it where these are more."""
-    gauc: float | None = Field(default=None, ge=0)
-    """Greatest loss of GAUC against the control."""
-    hurt: float | None = Field(default=None, ge=0, le=1)
-    """Greatest share of the students of a run whose verdict is `hurt`; where it is more, none of them passes."""
-
-
-class Tracking(Settings):
-    """Where the students are recorded."""
-
-    uri: str | None = "sqlite:///mlruns/mlflow.db"
-    """MLflow tracking server or database; null records nothing."""
-    experiment: str | None = None
-    """Name of the experiment; the recipe's name where none is given."""
 
 
 class Recipe(Settings):
@@ -274,6 +235,17 @@ class Recipe(Settings):
         return self.students.distill.logit.source or ("domain" if self.domains else "teacher")
 
     @property
+    def domain_start(self) -> bool:
+        """Whether students begin as the model of their domain."""
+        sharing = self.students.distill.sharing
+        return sharing is not None and sharing.source == "domain"
+
+    @property
+    def domain_input(self) -> bool:
+        """Whether domain models see the teacher's vector, as the students do that begin as copies of them."""
+        return self.domain_start and self.students.distill.input is not None
+
+    @property
     def transfer(self) -> Literal["direct", "hierarchical"]:
         """How it comes to the students what the teacher knows."""
-        return "direct" if self.source == "teacher" else "hierarchical"
+        return "direct" if self.source == "teacher" and not self.domain_start else "hierarchical"

@@ -1,11 +1,11 @@
 """Report: the numbers that a user decides from, and how they are shown."""
 
-from distill.report.comparison import comparison
-from distill.report.gates import passed, refusals
+from distill.report.comparison import comparison, flat
+from distill.report.gates import Refusal, passed, refusals
 from distill.report.hops import with_hops
 from distill.report.leaderboard import leaderboard
 from distill.report.lines import Choice
-from distill.report.note import markdown
+from distill.report.note import markdown, student_note
 from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.side_by_side import side_by_side
@@ -16,9 +16,11 @@ __all__ = [
     "Entry",
     "Facts",
     "Outcomes",
+    "Refusal",
     "Results",
     "comparison",
     "drawings",
+    "flat",
     "leaderboard",
     "markdown",
     "page",
@@ -26,5 +28,6 @@ __all__ = [
     "refusals",
     "render",
     "side_by_side",
+    "student_note",
     "with_hops",
 ]

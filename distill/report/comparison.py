@@ -13,6 +13,7 @@ from distill.evidence import (
     times_plain,
     transfer_ratio,
 )
+from distill.report.cost import students_to_pay
 from distill.report.lines import Row
 from distill.report.scores import number
 
@@ -28,27 +29,35 @@ def comparison(tables: Mapping[str, Row], baseline: str, level: float = 0.95) ->
         level: coverage of the intervals.
     """
     others = [name for name in tables if name != baseline]
+    plain = tables[baseline]
     return {
         "baseline": baseline,
         "runs": [{"run": name, **{key: table["summary"][key] for key in SHOWN}} for name, table in tables.items()],
         "settings": _changed(tables),
-        "against": [_against(name, tables[name], tables[baseline], level) for name in others],
+        "against": [_against(name, tables[name], plain, level) for name in others],
+        "domains": [row for name in others for row in _by_domain(name, tables[name], plain, level)],
         "verticals": _verticals(tables),
+        "by_vertical": [row for name in others for row in _by_vertical(name, tables[name], plain, level)],
     }
 
 
 def _changed(tables: Mapping[str, Row]) -> list[dict[str, Any]]:
     """The settings in which runs differ, by key path."""
-    flat = {name: _flat(table.get("settings", {})) for name, table in tables.items()}
-    keys = dict.fromkeys(key for one in flat.values() for key in one)
-    found = [{"setting": key, **{name: one.get(key) for name, one in flat.items()}} for key in keys]
+    settings = {name: flat(table.get("settings", {})) for name, table in tables.items()}
+    keys = dict.fromkeys(key for one in settings.values() for key in one)
+    found = [{"setting": key, **{name: one.get(key) for name, one in settings.items()}} for key in keys]
     return [row for row in found if len({str(value) for key, value in row.items() if key != "setting"}) > 1]
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Key path -> setting, of a tree of settings; a list stands as it is.
+
+    >>> flat({"train": {"epochs": 2, "batch": 64}, "hidden": [32, 16]})
+    {'train.epochs': 2, 'train.batch': 64, 'hidden': [32, 16]}
+    """
     if not isinstance(value, Mapping):
         return {path: value}
-    inner = [_flat(below, f"{path}.{key}" if path else str(key)) for key, below in value.items()]
+    inner = [flat(below, f"{path}.{key}" if path else str(key)) for key, below in value.items()]
     return {key: leaf for one in inner for key, leaf in one.items()}
 
 
@@ -59,8 +68,7 @@ def _against(name: str, table: Row, plain: Row, level: float) -> dict[str, Any]:
         return {"run": name, "verdict": "undecided", "reason": "no seed has students in both"}
     pairs = [ours[seed] for seed in common], [theirs[seed] for seed in common]
     claim = method_difference(*pairs, level)
-    times = times_plain(pool(pairs[0]), pool(pairs[1]), level)
-    ratio = transfer_ratio(pool(pairs[1]), pool(pairs[0]), level) if _teachers(table) != _teachers(plain) else None
+    pays, why = students_to_pay(table, plain, claim.gain.value)
     return {
         "run": name,
         "verdict": claim.word,
@@ -68,8 +76,40 @@ def _against(name: str, table: Row, plain: Row, level: float) -> dict[str, Any]:
         **_columns("ne_better_by", claim.gain),
         "seed_spread": number(claim.seed_spread),
         "row_error": number(claim.row_error),
-        **_columns("times_baseline", times),
-        **_columns("transfer_ratio", ratio or _same_teacher()),
+        **_ratios(pool(pairs[0]), pool(pairs[1]), _same_teacher(table, plain), level),
+        "students_to_pay": pays,
+        "students_to_pay_reason": why,
+    }
+
+
+def _by_domain(name: str, table: Row, plain: Row, level: float) -> list[dict[str, Any]]:
+    """Both ratios of each domain that both runs have, from the rows of its verticals."""
+    ours, theirs = table["pooled"].get("domains", {}), plain["pooled"].get("domains", {})
+    found = []
+    for domain in sorted(ours.keys() & theirs.keys()):
+        seeds = sorted(ours[domain].keys() & theirs[domain].keys())
+        if seeds:
+            sums = [pool(taken_up(part[domain][seed]) for seed in seeds) for part in (ours, theirs)]
+            found.append({"run": name, "domain": domain, **_ratios(*sums, _same_teacher(table, plain), level)})
+    return found
+
+
+def _by_vertical(name: str, table: Row, plain: Row, level: float) -> list[dict[str, Any]]:
+    """Both ratios of each vertical that both runs have, the mean of their seeds, from its rows alone."""
+    ours, theirs = table["pooled"].get("by_vertical", {}), plain["pooled"].get("by_vertical", {})
+    same = _same_teacher(table, plain)
+    return [
+        {"run": name, "vertical": one, **_ratios(taken_up(ours[one]), taken_up(theirs[one]), same, level)}
+        for one in sorted(ours.keys() & theirs.keys())
+    ]
+
+
+def _ratios(ours: Sums, plain: Sums, same_teacher: bool, level: float) -> dict[str, Any]:
+    """Times the baseline, and the transfer ratio where teachers differ, each with its interval or why it has none."""
+    ratio = _SAME_TEACHER if same_teacher else transfer_ratio(plain, ours, level)
+    return {
+        **_columns("times_baseline", times_plain(ours, plain, level)),
+        **_columns("transfer_ratio", ratio),
     }
 
 
@@ -78,8 +118,11 @@ def _teachers(table: Row) -> Any:
     return table.get("settings", {}).get("teacher"), table["summary"]["ne_teacher"]
 
 
-def _same_teacher() -> Estimate:
-    return Estimate(math.nan, math.nan, math.nan, "both runs have the same teacher")
+def _same_teacher(table: Row, plain: Row) -> bool:
+    return _teachers(table) == _teachers(plain)
+
+
+_SAME_TEACHER = Estimate(math.nan, math.nan, math.nan, "both runs have the same teacher")
 
 
 def _seeds(table: Row) -> dict[int, Sums]:

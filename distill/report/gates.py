@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from distill.recipe.sections import Gates
+from distill.recipe.outcome import Gates
 from distill.report.lines import Row
+
+UNMEASURED = "it has not been measured as it is served; `distill compare RECIPE --gate` does that"
 
 
 class Refusal(NamedTuple):
@@ -20,7 +22,7 @@ def refusals(table: Row, gates: Gates) -> list[Refusal]:
     """Everything that keeps students back; a number that does not exist passes no gate.
 
     Args:
-        table: a leaderboard.
+        table: a leaderboard; a row that was measured in service has its `latency` and `size` too.
         gates: what is asked; a gate that is None asks for nothing.
     """
     rows = [row for row in table["students"] if row["arm"] == "distilled"]
@@ -55,7 +57,7 @@ def _hurt(summary: Row, gates: Gates) -> Iterator[Refusal]:
 
 def _of(row: Row, control: Row | None, gates: Gates) -> Iterator[Refusal]:
     """What keeps one student back, in the order of the gates; a failed student passes none."""
-    asked = [("ne_gain", _gain), ("calibration", _calibration), ("gauc", _gauc)]
+    asked = [("ne_gain", _gain), ("calibration", _calibration), ("gauc", _gauc), ("latency", _latency), ("size", _size)]
     if row["status"] == "failed":
         yield Refusal(row["member"], row["task"], "status", f"it failed: {row['reason']}")
         return
@@ -89,6 +91,20 @@ def _gauc(row: Row, control: Row | None, most: float) -> str:
         return f"it cannot be compared by GAUC: {_why(row, 'gauc')}"
     loss = theirs - row["gauc"]
     return "" if loss <= most else f"its GAUC is {loss:.4f} below its control's; at most {most:.4f} is asked"
+
+
+def _latency(row: Row, _: Row | None, most: float) -> str:
+    found = row.get("latency")
+    if found is None:
+        return UNMEASURED
+    return "" if found <= most else f"one impression takes {found:,.0f} us; at most {most:,.0f} us is asked"
+
+
+def _size(row: Row, _: Row | None, most: float) -> str:
+    found = row.get("size")
+    if found is None:
+        return UNMEASURED
+    return "" if found <= most else f"it has {found:,} bytes; at most {most:,} is asked"
 
 
 def _why(row: Row, name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report.leaderboard import leaderboard
 from distill.report.results import Entry, Outcomes, Results
 

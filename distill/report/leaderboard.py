@@ -24,7 +24,7 @@ from distill.evidence import (
     rows_wanted,
     verdict,
 )
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report.exam import Exam, exam, sums
 from distill.report.method import domains, method, pooled
 from distill.report.reliability import together
@@ -62,7 +62,7 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
         "fingerprint": results.fingerprint,
         "seconds": dict(results.seconds),
         "students": ordered,
-        "summary": summary(ordered, pairs, settings.level),
+        "summary": summary(ordered, pairs, settings.level, settings.min_positives),
         "method": method(pairs, settings.level),
         "domains": domains(pairs, settings.level),
         "slices": slices(exams, results.slices, settings, seed),

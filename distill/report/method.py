@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from distill.evidence import Estimate, by_seed, gap_closed, kept, method_gain, ne_gain, pool
+from distill.evidence import Estimate, by_seed, gap_closed, kept, mean, method_gain, ne_gain, pool
 from distill.report.scores import number
 from distill.report.summary import Pair
 
@@ -30,14 +30,19 @@ def domains(pairs: Sequence[Pair], level: float) -> list[dict[str, Any]]:
 
 
 def pooled(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """What later runs are compared with: the sums of each seed over all students, and over those of each domain."""
+    """What later runs are compared with: the sums of each seed over all students, over those of each domain, and the
+    mean over seeds of each vertical."""
     parts = {name: [pair for pair in pairs if pair.domain == name] for name in _names(pairs)}
+    own: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        own.setdefault(pair.vertical, []).append(pair)
     return {
         "verticals": sorted({pair.vertical for pair in pairs}),
         "seeds": {str(seed): kept(sums) for seed, sums in _seeds(pairs).items()},
         "domains": {
             name: {str(seed): kept(sums) for seed, sums in _seeds(part).items()} for name, part in parts.items()
         },
+        "by_vertical": {name: kept(mean(list(_seeds(own[name]).values()))) for name in sorted(own)},
     }
 
 

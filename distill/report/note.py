@@ -1,4 +1,6 @@
-"""The leaderboard as Markdown, short enough for the note of an MLflow run."""
+"""The leaderboard, and what is known of one student, as Markdown that fits into the note of an MLflow run."""
+
+from collections.abc import Sequence
 
 from distill.report.lines import SIGNS, Line, Row, absent, groups
 from distill.report.sentences import percent, sentences
@@ -10,23 +12,50 @@ HEAD = ("vertical", "train rows", "test rows", "teacher", "control", "student", 
 
 
 def markdown(table: Row, level: float = 0.95) -> str:
-    """What the leaderboard says, and its first lines of each verdict.
+    """The first lines of each verdict between what the leaderboard says: MLflow shows four lines of a note unasked.
 
     Args:
         table: as `leaderboard` makes it.
         level: coverage of its intervals.
     """
     shown = groups(table, MOST)
-    said = "\n".join(f"- {sentence}" for sentence in sentences(table, level))
+    first, *others = sentences(table, level)
     rule = "|".join([" :-- ", *[" --: "] * (len(HEAD) - 2), " :-- "])
     rows = [_bar_separated(HEAD), f"|{rule}|", *(_cells(line) for group in shown for line in group.lines)]
     parts = [
-        f"## {_plain(table['recipe'])}",
-        said,
+        f"**{first}** Figures and every student are in `report.html`, under Artifacts.",
         "\n".join(rows),
         *_left_out(table, sum(one.hidden for one in shown)),
+        "\n".join(f"- {sentence}" for sentence in others),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def student_note(rows: Sequence[Row]) -> str:
+    """What became of one student, in a line a task.
+
+    Args:
+        rows: those of the leaderboard that are about it.
+    """
+    tasks = [f"{_plain(row['task'])}: " if len(rows) > 1 else "" for row in rows]
+    return "\n\n".join(task + _became(row) for task, row in zip(tasks, rows, strict=True))
+
+
+def _became(row: Row) -> str:
+    reason = f" {_plain(row['reason'])}." if row["reason"] else ""
+    if row["status"] == "failed":
+        return f"**{SIGNS['failed']} failed.**{reason}"
+    if row["arm"] == "control":
+        entropy = "" if row["ne"] is None else f" NE {row['ne']:.4f}."
+        return f"The control: the same student without a teacher.{entropy}{reason}"
+    word = row["verdict"] or "undecided"
+    if row["ne_gain"] is None:
+        return f"**{SIGNS[word]} {word}.**{reason}"
+    return f"**{SIGNS[word]} {word}.** Gain in NE over its control: {row['ne_gain']:+.4f}{_between(row)}.{reason}"
+
+
+def _between(row: Row) -> str:
+    return "" if row["ne_gain_low"] is None else f" ({row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f})"
 
 
 def _cells(line: Line) -> str:

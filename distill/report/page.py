@@ -179,8 +179,13 @@ def _cost(cost: Row | None) -> str:
         return f"<li>{escape(cost['reason'])}</li>" if cost else ""
     words = {
         "teacher_seconds": "seconds of the teacher",
+        "domain_seconds": "seconds of the domain models",
         "student_seconds": "seconds of the students, both arms",
+        "teacher_cpu_seconds": "CPU seconds of the teacher",
+        "domain_cpu_seconds": "CPU seconds of the domain models",
+        "student_cpu_seconds": "CPU seconds of the students, both arms",
         "teacher_calls": "rows scored by the teacher",
         "knowledge_bytes": "bytes of knowledge",
     }
-    return "".join(f"<li>{cost['per_step'][key]:,.3g} {what} for each 0.01 % of NE</li>" for key, what in words.items())
+    known = {key: what for key, what in words.items() if cost["per_step"].get(key)}
+    return "".join(f"<li>{cost['per_step'][key]:,.3g} {what} for each 0.01 % of NE</li>" for key, what in known.items())

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from distill import metrics
 from distill.evidence import ne_gain, paired, verdict
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report.exam import Exam
 from distill.report.scores import number
 

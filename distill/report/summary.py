@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any, Literal, NamedTuple
 
-from distill.evidence import NOTHING, Estimate, Sums, gap_closed, ne_gain, pool
+from distill.evidence import NOTHING, Estimate, Sums, gap_closed, level_out, ne_gain, pool
 from distill.report.scores import number
 
 TOP = 10
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
     task: str = ""
 
 
-def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: float) -> dict[str, Any]:
+def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: float, least: int) -> dict[str, Any]:
     """All pairs as one, and how many of each verdict.
 
     NE and gain are over all pairs; the gap over those whose test rows the teacher scored. Where these are not the
@@ -34,10 +34,11 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
         rows: of the leaderboard.
         pairs: what they come from.
         level: coverage of the interval.
+        least: clicks, and as many non-clicks, from which a vertical counts in the mean of verticals.
     """
     words = Counter(row["verdict"] for row in rows)
     scored = [pair for pair in pairs if not math.isnan(pair.sums.teacher[0])]
-    gap = _pooled_gap(scored, level)
+    gap, macro = _pooled_gap(scored, level), _macro_gap(scored, level, least)
     gain = ne_gain(_pooled(pairs), level) if pairs else NOTHING
     others = _without_top(pairs)
     return {
@@ -54,7 +55,10 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
         "gap_closed": number(gap.value),
         "gap_closed_low": number(gap.low),
         "gap_closed_high": number(gap.high),
-        **_by_vertical(rows, "gap_closed"),
+        "gap_closed_macro": number(macro.value),
+        "gap_closed_macro_low": number(macro.low),
+        "gap_closed_macro_high": number(macro.high),
+        "gap_closed_median": _by_vertical(rows, "gap_closed")["gap_closed_median"],
         "gap_closed_without_top10": number(_pooled_gap(_without_top(scored), level).value),
         "ne_teacher": _entropy(scored, "teacher") if len(scored) == len(pairs) else None,
         "ne_control": _entropy(pairs, "control"),
@@ -68,6 +72,14 @@ def _pooled(pairs: Sequence[Pair]) -> Sums:
 
 def _pooled_gap(pairs: Sequence[Pair], level: float) -> Estimate:
     return gap_closed(_pooled(pairs), level) if pairs else NOTHING
+
+
+def _macro_gap(pairs: Sequence[Pair], level: float, least: int) -> Estimate:
+    """Of the plain mean of NE over verticals. A mean of the verticals' own shares would be ruled by those in which the
+    teacher hardly leads."""
+    own = [_pooled([pair for pair in pairs if pair.vertical == name]) for name in {pair.vertical for pair in pairs}]
+    sure = [level_out(sums) for sums in own if min(sums.clicked, sums.unclicked) >= least]
+    return gap_closed(pool(sure), level) if sure else NOTHING
 
 
 def _entropy(pairs: Sequence[Pair], ranker: Literal["teacher", "control", "student"]) -> float | None:

@@ -1,7 +1,7 @@
 """Export: one student as it is served, from raw columns to probabilities, with nothing of the store it came from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,28 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from distill.data.preprocessing import Preprocessor, Words
+from distill.data.vectors import UserVectors
 from distill.errors import DistillError, ExportError, Fault
 from distill.feed import CHUNK
+from distill.inputs import NAME
 from distill.ranker import Ranker, resolve
 from distill.serving.engine import engine
 from distill.serving.graph import Graph, Inputs, Said
-from distill.serving.manifest import MANIFEST, MODELS, VOCABULARY, WEIGHTS, Checked, Format, Manifest, checked
+from distill.serving.manifest import (
+    MANIFEST,
+    MODELS,
+    USERS,
+    VECTORS,
+    VOCABULARY,
+    WEIGHTS,
+    Checked,
+    Format,
+    Manifest,
+    checked,
+)
 from distill.types import Features
 
 
@@ -46,6 +60,7 @@ class Export:
             raise ExportError(Fault(str(folder), f"was not exported as {kind}.", f"Export it with --format {kind}."))
         try:
             self.preprocessor = Preprocessor(self.manifest.preprocessing, _words(found))
+            self.cache = _cache(found)
             ranker = built(self.manifest, found.files[WEIGHTS])
         except (DistillError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise ExportError(Fault(str(folder / MANIFEST), f"cannot be used: {_reason(error)}")) from None
@@ -56,14 +71,30 @@ class Export:
         """What the student says of raw rows.
 
         Args:
-            frame: a Polars frame with the columns that `manifest.preprocessing.columns` names.
+            frame: a Polars frame with the columns that `columns` names.
             name: how faults name where the rows come from.
             numbers: number of each of them there; from 0 where none are given.
 
         Raises:
             DataError: everything that is wrong with the rows, all at once.
         """
-        return self.say(self.preprocessor.read(frame, name, numbers))
+        return self.say(self.read(frame, name, numbers))
+
+    def read(self, frame: Any, name: str = "rows", numbers: NDArray[np.integer] | None = None) -> Features:
+        """What the student sees of raw rows; the arguments are those of `score`.
+
+        A student that sees a vector of its teacher finds it in a column, or, without such a column, in its cache.
+        """
+        if self.cache is not None and NAME not in frame.columns:
+            frame = self.cache.beside(frame, NAME, name)
+        return self.preprocessor.read(frame, name, numbers)
+
+    def columns(self, there: Container[str] = ()) -> tuple[str, ...]:
+        """The raw columns that it reads: the users of its cache in the place of vectors that are not `there`."""
+        columns = self.preprocessor.columns
+        if self.cache is None or NAME in there:
+            return columns
+        return tuple(dict.fromkeys(self.cache.column if column == NAME else column for column in columns))
 
     @torch.no_grad()
     def say(self, features: Features) -> Said:
@@ -76,13 +107,16 @@ def chunks(inputs: Inputs) -> Iterator[Inputs]:
     """Some rows at a time; one chunk without rows where there are none."""
     rows = len(inputs.numeric)
     for first in range(0, max(rows, 1), CHUNK):
-        cut = slice(first, first + CHUNK) if rows > CHUNK else slice(None)
-        yield Inputs(
-            inputs.categorical[cut],
-            inputs.numeric[cut],
-            tuple(tensor[cut] for tensor in inputs.sequences),
-            tuple(tensor[cut] for tensor in inputs.vectors),
-        )
+        yield _cut(inputs, slice(first, first + CHUNK)) if rows > CHUNK else inputs
+
+
+def one_row(inputs: Inputs) -> Inputs:
+    """The first row alone."""
+    return _cut(inputs, slice(1))
+
+
+def _cut(inputs: Inputs, rows: slice) -> Inputs:
+    return Inputs(*tree_map(lambda tensor: tensor[rows], tuple(inputs)))
 
 
 def built(manifest: Manifest, weights: bytes) -> Ranker:
@@ -109,6 +143,17 @@ def _words(found: Checked) -> Words:
     if odd:
         raise ExportError(Fault(VOCABULARY, f"has more or fewer values than ids: {', '.join(odd)}."))
     return words
+
+
+def _cache(found: Checked) -> UserVectors | None:
+    """The vectors of users, where they were exported."""
+    if USERS not in found.files:
+        return None
+    said, vectors = json.loads(found.files[USERS]), load(found.files[VECTORS])["vectors"]
+    width = (found.manifest.features.vectors or {}).get(NAME)
+    if vectors.shape != (len(said["users"]), width):
+        raise ExportError(Fault(VECTORS, "has not one vector for each user, as wide as the student takes them."))
+    return UserVectors(said["column"], said["kind"], said["users"], vectors.float().numpy())
 
 
 def _reason(error: Exception) -> str:

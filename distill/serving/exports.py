@@ -1,6 +1,6 @@
 """Exports: the students of a folder, each for the rows of its vertical."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ class Exports:
             self.students[student.vertical] = student
         first = next(iter(self.students.values()))
         self.settings, self.tasks = first.manifest.preprocessing.data, first.tasks
-        columns = [one.preprocessor.columns for one in self.students.values()]
-        self.columns = tuple(dict.fromkeys(name for names in columns for name in names))
+
+    def columns(self, there: Container[str] = ()) -> tuple[str, ...]:
+        """The raw columns that any of them reads, where those of a table are `there`."""
+        return tuple(dict.fromkeys(name for one in self.students.values() for name in one.columns(there)))
 
     def score(self, frame: Any, verticals: Any, name: str = "rows", first: int = 0) -> Said:
         """What the students say of raw rows: NaN of those whose vertical has no student.

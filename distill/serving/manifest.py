@@ -18,14 +18,38 @@ from distill.types import FeatureSchema, Settings
 
 MANIFEST = "manifest.json"
 WEIGHTS, VOCABULARY, REPORT = "weights.safetensors", "vocabulary.json", "report.json"
+USERS, VECTORS = "users.json", "vectors.safetensors"
+"""The cache of the teacher's vectors: whose they are, and the vectors."""
 
-Format = Literal["safetensors", "torch-export", "onnx"]
-"""How a student is run: as a module of this package, as a program of torch, or by ONNX Runtime."""
+Format = Literal["safetensors", "torch-export", "onnx", "int8-tables", "int8", "native"]
+"""How a student is run: as a module of this package, as a program of torch, by ONNX Runtime (whose tables, or tables
+and linear layers, may be in eight bits), or as machine code that torch has compiled."""
 
-MODELS: dict[Format, str] = {"safetensors": WEIGHTS, "torch-export": "model.pt2", "onnx": "model.onnx"}
+MODELS: dict[Format, str] = {
+    "safetensors": WEIGHTS,
+    "torch-export": "model.pt2",
+    "onnx": "model.onnx",
+    "int8-tables": "model.int8-tables.onnx",
+    "int8": "model.int8.onnx",
+    "native": "model.native.pt2",
+}
 """The file that each format is run from."""
 
-FileName = Literal["weights.safetensors", "vocabulary.json", "report.json", "model.pt2", "model.onnx"]
+ROUNDED: tuple[Format, ...] = ("int8-tables", "int8")
+"""Formats that say a little less than their student."""
+
+FileName = Literal[
+    "weights.safetensors",
+    "vocabulary.json",
+    "report.json",
+    "users.json",
+    "vectors.safetensors",
+    "model.pt2",
+    "model.onnx",
+    "model.int8-tables.onnx",
+    "model.int8.onnx",
+    "model.native.pt2",
+]
 
 
 class Content(Settings):
@@ -54,6 +78,8 @@ class Lineage(Settings):
     """Of the vertical."""
     arm: str
     """`distilled` or `control`."""
+    fell_back: bool = False
+    """Whether the recipe's fallback put its control in its place; the weights are then the control's."""
     teacher: str
     """Who taught it, or its twin."""
     knowledge: str
@@ -101,7 +127,7 @@ class Checked(NamedTuple):
 
 def seal(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest beside the files of a folder, with their hashes and its own."""
-    names = [name for name in (*MODELS.values(), VOCABULARY, REPORT) if (folder / name).exists()]
+    names = [name for name in (*MODELS.values(), VOCABULARY, REPORT, USERS, VECTORS) if (folder / name).exists()]
     files = {name: _content((folder / name).read_bytes()) for name in names}
     said = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     write_json(folder / MANIFEST, said | {"sha256": _own(said)})

@@ -49,7 +49,7 @@ def score(exports: Exports, data: Path, to: Path, progress: Progress, threads: i
     torch.set_num_threads(1)  # Blocks are what runs at once.
     raw, vertical = RawRows(data), _vertical(exports, data)
     row_id = exports.settings.row_id if exports.settings.row_id in raw.columns else None
-    wanted = dict.fromkeys([*exports.columns, *filter(None, (vertical, row_id))])
+    wanted = dict.fromkeys([*exports.columns(raw.columns), *filter(None, (vertical, row_id))])
     raw.require(list(wanted))
     rows = unscored = 0
     with scores(to, exports.tasks) as out, progress.stage("score", raw.rows) as bar:

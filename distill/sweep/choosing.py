@@ -46,6 +46,24 @@ def choices(points: Sequence[Sequence[Student]]) -> list[Choice]:
     return found
 
 
+def overall(points: Sequence[Sequence[Student]]) -> list[Choice]:
+    """The same point for all verticals, for each arm: the one whose pooled validation NE is least.
+
+    Args:
+        points: students of each.
+    """
+    found = []
+    for arm in ("distilled", "control"):
+        best = min(range(len(points)), key=lambda place: pooled(points[place], arm))
+        found += [Choice(vertical, arm, best, value) for vertical, value in means(points[best], arm).items()]
+    return found
+
+
+def means(students: Sequence[Student], arm: Arm) -> dict[str, float]:
+    """Vertical -> mean validation NE of its students of an arm; NaN where one of them has none."""
+    return {vertical: _mean(own) for vertical, own in _by_vertical(students, arm).items()}
+
+
 def chosen(points: Sequence[Sequence[Student]], choices: Sequence[Choice]) -> list[Student]:
     """The students of the chosen points: of each vertical its distilled ones, then its controls."""
     ordered = sorted(choices, key=lambda one: one.vertical)

@@ -1,12 +1,9 @@
 """Expansion: from what a sweep varies to the changes of each of its points. Pure: the same file, the same list."""
 
-import math
 from itertools import product
 
-import numpy as np
-
-from distill.fingerprint import derived_seed
 from distill.recipe.tree import Node, Report
+from distill.sweep.points import Range
 
 Changes = dict[str, Node]
 """Dotted key of a recipe -> its value, where it was written."""
@@ -16,15 +13,24 @@ VARIED = ("data", "teacher", "students", "seed")
 
 BOUNDS = ("low", "high", "log")
 
+SEARCHED = ("n", "batch", "per_vertical")
+"""What `search` says beside its ranges."""
+
 
 def expand(tree: Node, report: Report) -> list[Changes]:
-    """The changes of each point: every combination of `grid`, with every entry of `list`, with every draw of `random`.
+    """The changes of each point: every combination of `grid`, with every entry of `list`, with every draw of `random`;
+    or as many draws from the ranges of `search` as it asks for besides.
 
     Args:
         tree: the sweep as it was written.
         report: told what is wrong.
     """
-    axes = [_grid(tree, report), _listed(tree, report), _drawn(tree, report)]
+    if "search" in tree.keys:
+        for key in ("grid", "list", "random", "halving"):
+            if key in tree.keys:
+                report.add(tree.keys[key].place, key, "cannot stand beside search.", "Keep one of them.")
+        return _drawn(tree, report, "search", SEARCHED)
+    axes = [_grid(tree, report), _listed(tree, report), _drawn(tree, report, "random", ("n",))]
     _tell_twice(axes, report)
     points = [dict(kv for part in parts for kv in part.items()) for parts in product(*axes)]
     found: dict[str, Changes] = {}
@@ -75,41 +81,46 @@ def _listed(tree: Node, report: Report) -> list[Changes]:
     return [keyed(entry, path, report) for path, entry in entries if is_map(entry, path, report)] or [{}]
 
 
-def _drawn(tree: Node, report: Report) -> list[Changes]:
+def ranges(node: Node, path: str, words: tuple[str, ...], report: Report) -> dict[str, tuple[Range, Node]]:
+    """Dotted key -> its range, and where that was written; what is none is told and left out.
+
+    Args:
+        node: a map of ranges.
+        path: of it.
+        words: keys that are no ranges.
+        report: told what is wrong.
+    """
+    said = keyed(Node({key: one for key, one in node.keys.items() if key not in words}, node.place), path, report)
+    return {key: (Range(**one.plain()), one) for key, one in said.items() if _is_range(one, f"{path}.{key}", report)}
+
+
+def _drawn(tree: Node, report: Report, path: str, words: tuple[str, ...]) -> list[Changes]:
     """Draws, each of which depends on its number and key alone, so that more of them leave the first as they are."""
-    node = tree.keys.get("random")
-    if node is None or not is_map(node, "random", report):
+    node = tree.keys.get(path)
+    if node is None or not is_map(node, path, report):
         return [{}]
     count = node.keys.get("n")
     if count is None or type(count.value) is not int or count.value < 1:
         place = count.place if count else node.place
-        report.add(place, "random.n", "expected how many points to draw, as a whole number.", "Write n: 8.")
+        report.add(place, f"{path}.n", "expected how many points to draw, as a whole number.", "Write n: 8.")
         return [{}]
-    ranges = keyed(Node({key: one for key, one in node.keys.items() if key != "n"}, node.place), "random", report)
-    ranges = {key: one for key, one in ranges.items() if _is_range(one, key, report)}
-    return [{key: _draw(key, one, number) for key, one in ranges.items()} for number in range(count.value)]
+    found = ranges(node, path, words, report)
+    return [
+        {key: Node(one.draw(key, number), written.place) for key, (one, written) in found.items()}
+        for number in range(count.value)
+    ]
 
 
-def _is_range(node: Node, key: str, report: Report) -> bool:
+def _is_range(node: Node, path: str, report: Report) -> bool:
     said = node.plain()
     numbers = isinstance(said, dict) and all(
         isinstance(said.get(end), int | float) and not isinstance(said[end], bool) for end in ("low", "high")
     )
     sound = numbers and set(said) <= set(BOUNDS) and isinstance(said.get("log", False), bool)
     if not sound or not said["low"] < said["high"] or (said.get("log") and said["low"] <= 0):
-        report.add(node.place, f"random.{key}", "expected a range.", "Write {low: 1.0e-4, high: 1.0e-2, log: true}.")
+        report.add(node.place, path, "expected a range.", "Write {low: 1.0e-4, high: 1.0e-2, log: true}.")
         return False
     return True
-
-
-def _draw(key: str, node: Node, number: int) -> Node:
-    """Four digits are enough to draw from, and can be read. Between whole numbers, a whole number."""
-    low, high, log = (node.keys[name].value if name in node.keys else False for name in BOUNDS)
-    share = np.random.default_rng(derived_seed(number, "random", key)).random()
-    if isinstance(low, int) and isinstance(high, int) and not log:
-        return Node(low + int(share * (high - low + 1)), node.place)
-    value = math.exp(math.log(low) + share * math.log(high / low)) if log else low + share * (high - low)
-    return Node(float(f"{value:.4g}"), node.place)
 
 
 def _tell_twice(axes: list[list[Changes]], report: Report) -> None:

@@ -2,7 +2,8 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from distill.errors import Fault, RecipeError, suggestion
@@ -11,12 +12,18 @@ from distill.recipe.combining import FIRST_OVERRIDE, combine, merge, nest
 from distill.recipe.loading import finished
 from distill.recipe.reading import read
 from distill.recipe.tree import Node, Place, Report, Source
-from distill.sweep.expansion import Changes, expand, is_map, keyed
-from distill.sweep.points import Halving, Point, Sweep, names
+from distill.sweep.expansion import SEARCHED, Changes, expand, is_map, keyed, ranges
+from distill.sweep.points import Halving, Point, Search, Sweep, names
 
 EPOCHS = "students.train.epochs"
 
-KEYS = ("name", "base", "grid", "list", "random", "verticals", "halving")
+KEYS = ("name", "base", "grid", "list", "random", "search", "verticals", "halving")
+
+
+BATCH = 8
+"""Trials of a search that are trained as one, where the file does not say how many."""
+
+EXAMPLE = "Write batch: 8, and per_vertical: true or false."
 
 
 def is_sweep(path: Path) -> bool:
@@ -43,13 +50,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     changes = expand(tree, report)
     verticals, halving = _verticals(tree, report), _halving(tree, changes, report)
     _tell_overridden({key for one in changes for key in one}, overrides, report)
-    recipes = [_recipe(base, one, report) for one in changes]
-    special = [[(name, _recipe(base, {**one, **own}, report)) for name, own in verticals.items()] for one in changes]
-    report.settle()
     plain = [{key: node.plain() for key, node in one.items()} for one in changes]
-    points = zip(names(plain), plain, recipes, map(tuple, special), strict=True)
+    point = partial(_point, base, verticals)
+    points = [point(name, one, report) for name, one in zip(names(plain), changes, strict=True)]
+    search = _search(tree, point, report)
+    report.settle()
     name = tree.keys["name"].value if "name" in tree.keys else path.stem
-    return Sweep(name, [Point(*point) for point in points], halving)
+    return Sweep(name, points, halving, search)
 
 
 def _tree(path: Path, report: Report) -> Node:
@@ -105,6 +112,43 @@ def _halving(tree: Node, changes: Sequence[Changes], report: Report) -> Halving 
     if any(EPOCHS in one for one in changes):
         report.add(node.place, "halving", f"decides {EPOCHS} itself.", "Vary one or the other.")
     return Halving(tuple(passes), keep)
+
+
+def _search(tree: Node, point: Callable[[str, Changes, Report], Point], report: Report) -> Search | None:
+    """What is searched for. Both ends of its ranges are tried as recipes, so that their faults are told now."""
+    node = tree.keys.get("search")
+    if node is None:
+        return None
+    said = {key: one.value for key, one in node.keys.items() if key in SEARCHED}
+    trials, batch, apart = said.get("n"), said.get("batch", BATCH), said.get("per_vertical", False)
+    if type(batch) is not int or batch < 1 or type(apart) is not bool:
+        report.add(node.place, "search", "expected a batch and whether to search per vertical.", EXAMPLE)
+        return None
+    found = ranges(node, "search", SEARCHED, Report())  # Their faults were told when points were drawn.
+    for key, (_, written) in found.items():
+        if apart and not key.startswith("students."):
+            report.add(written.place, f"search.{key}", "only settings of students may be one vertical's own.")
+    if apart and "verticals" in tree.keys:
+        report.add(tree.keys["verticals"].place, "verticals", "cannot stand beside search.per_vertical.", "Keep one.")
+    for end in ("low", "high"):
+        point(end, {key: Node(written.keys[end].value, written.place) for key, (_, written) in found.items()}, report)
+    space = {key: one for key, (one, _) in found.items()}
+    return Search(trials, batch, apart, space, lambda name, values: _asked(name, values, point, tree.place))
+
+
+def _asked(name: str, values: Mapping[str, float], point: Callable[[str, Changes, Report], Point], at: Place) -> Point:
+    """A point of a search."""
+    report = Report()
+    found = point(name, {key: Node(value, at) for key, value in values.items()}, report)
+    report.settle()
+    return found
+
+
+def _point(base: Node, verticals: Mapping[str, Changes], name: str, changes: Changes, report: Report) -> Point:
+    """A point, and the recipes of verticals with settings of their own."""
+    special = tuple((pattern, _recipe(base, {**changes, **own}, report)) for pattern, own in verticals.items())
+    plain = {key: node.plain() for key, node in changes.items()}
+    return Point(name, plain, _recipe(base, changes, report), special)
 
 
 def _tell_overridden(varied: set[str], overrides: Sequence[str], report: Report) -> None:

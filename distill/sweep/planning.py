@@ -61,7 +61,13 @@ def plan(sweep: Sweep) -> dict[str, Any]:
 
 
 def _budgets(sweep: Sweep) -> list[Point]:
-    """The points with each of their budgets, as if the first of them were to go on: how many do is known."""
+    """The points with each of their budgets, as if the first of them were to go on: how many do is known. For those of
+    a search, whose number is known, stand others by chance.
+    """
+    if sweep.search is not None:
+        search, later = sweep.search, range(sweep.search.trials, 2 * sweep.search.trials)
+        draws = [{key: one.draw(key, number) for key, one in search.space.items()} for number in later]
+        return sweep.points + [search.point(f"search {place}", values) for place, values in enumerate(draws)]
     if sweep.halving is None:
         return sweep.points
     found, points = [], sweep.points

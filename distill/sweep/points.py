@@ -2,10 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from distill.fingerprint import derived_seed
 from distill.recipe import Recipe
 
 
@@ -58,6 +61,57 @@ class Halving(NamedTuple):
         return max(1, math.ceil(points * self.keep))
 
 
+class Range(NamedTuple):
+    """Where values of a key are drawn from, both ends among them.
+
+    Attributes:
+        low: the least; a positive number where `log`.
+        high: the greatest.
+        log: whether each factor is as likely as any other.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers: both ends are, and it is no range of factors."""
+        return isinstance(self.low, int) and isinstance(self.high, int) and not self.log
+
+    def draw(self, key: str, number: int) -> float:
+        """A value by chance, which depends on a key and a number alone."""
+        share = np.random.default_rng(derived_seed(number, "random", key)).random()
+        if self.whole:
+            return int(self.low) + int(share * (self.high - self.low + 1))
+        if self.log:
+            return readable(math.exp(math.log(self.low) + share * math.log(self.high / self.low)))
+        return readable(self.low + share * (self.high - self.low))
+
+
+def readable(value: float) -> float:
+    """Four digits are enough to draw from, and can be read."""
+    return float(f"{value:.4g}")
+
+
+class Search(NamedTuple):
+    """Points beside those of a sweep, each asked for when what the ones before it gave is known.
+
+    Attributes:
+        trials: how many; the sweep itself has as many by chance, to compare with.
+        batch: how many are asked for, and trained as one, before anything is told of them.
+        per_vertical: whether each vertical is searched for by itself, in place of all as one.
+        space: dotted key -> its range.
+        point: name and values -> that point.
+    """
+
+    trials: int
+    batch: int
+    per_vertical: bool
+    space: dict[str, Range]
+    point: Callable[[str, Mapping[str, float]], Point]
+
+
 class Sweep(NamedTuple):
     """Points in their order, which is a function of the file alone.
 
@@ -65,11 +119,13 @@ class Sweep(NamedTuple):
         name: of the sweep.
         points: at least one; they differ in data, teacher, students or seed, and in nothing else.
         halving: which of them train on; without it all have the budget of their recipe.
+        search: what is asked for beside them.
     """
 
     name: str
     points: list[Point]
     halving: Halving | None = None
+    search: Search | None = None
 
     @property
     def base(self) -> Recipe:

@@ -1,6 +1,6 @@
 """Pool: the students of all points together, with what each of them is trained with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from distill.cohort import Cohort
@@ -14,7 +14,7 @@ from distill.pipeline import identity, read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.store import Store
-from distill.sweep.points import Point, Sweep
+from distill.sweep.points import Point
 from distill.training import Courses, Student, fallen_back, pooled_students, wanting
 from distill.transfer import course_of, heard_fingerprint
 from distill.workers import Job, Jobs, rows_seen
@@ -43,20 +43,32 @@ class Taught(NamedTuple):
         return fingerprint(identity(self.point.recipe), self.impressions.fingerprint, *([said] if said else []))
 
 
-def taught(sweep: Sweep, store: Store, progress: Progress) -> list[Taught]:
-    """Every point with its data and its teacher; what several have in common is read, and learned, once."""
-    rows: dict[str, Impressions] = {}
-    said: dict[str, Knowledge] = {}
+def taught(points: Sequence[Point], store: Store, progress: Progress, known: Sequence[Taught] = ()) -> list[Taught]:
+    """Every point with its data and its teacher; what several have in common is read, and learned, once.
+
+    Args:
+        points: which ones.
+        store: where everything is found.
+        progress: told of every stage.
+        known: others, whose data and teachers they may have too.
+    """
+    rows: dict[str, Impressions] = {_keys(one.point.recipe)[0]: one.impressions for one in known}
+    said: dict[str, Knowledge] = {_keys(one.point.recipe)[1]: one.knowledge for one in known}
     found = []
-    for point in sweep.points:
+    for point in points:
         recipe = point.recipe
-        data, teacher = fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
+        data, teacher = _keys(recipe)
         if data not in rows:
             rows[data] = read(recipe, store, progress)
         if teacher not in said:
             said[teacher] = teach(recipe, rows[data], store, progress)
         found.append(Taught(point, rows[data], said[teacher]))
     return found
+
+
+def _keys(recipe: Recipe) -> tuple[str, str]:
+    """Of its data, and of its teacher."""
+    return fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
 
 
 class Pool:

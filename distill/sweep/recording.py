@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from distill.recording import child, started
+from distill.recording import child, heard, started
 from distill.sweep.points import Sweep
 from distill.sweep.table import Table
 from distill.tracking import RunRecord
@@ -36,23 +36,33 @@ def begun(sweep: Sweep, key: str, data: str) -> RunRecord:
 
 
 def records(
-    sweep: Sweep, found: Table, students: list[list[Student]]
+    sweep: Sweep, found: Table, students: list[list[Student]], sources: list[list[RunRecord]]
 ) -> Iterator[tuple[RunRecord, list[tuple[str, str]]]]:
-    """Each record, and the points and names of the students that it is about; the parent first."""
+    """Each record, and the points and names of the students that it is about; the parent first, then who taught them.
+
+    Args:
+        sweep: which one, as far as its points came to the end.
+        found: its table.
+        students: of each point.
+        sources: records of who taught those of each point.
+    """
     key = found["fingerprint"]
     yield _parent(sweep, found, key), []
+    yield from ((record, []) for record in {one.key: one for own in sources for one in own}.values())
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in found["students"]:
         rows.setdefault((row["point"], row["member"]), []).append(row)
     where: dict[str, list[tuple[str, str]]] = {}
     whom: dict[str, Student] = {}
-    for point, own in zip(sweep.points, students, strict=True):
+    taught_by: dict[str, list[str]] = {}
+    for point, own, taught in zip(sweep.points, students, sources, strict=True):
         for student in own:
             where.setdefault(student.member.fingerprint, []).append((point.name, student.member.name))
             whom.setdefault(student.member.fingerprint, student)
+            taught_by.setdefault(student.member.fingerprint, heard(point.recipe, taught))
     for one, student in whom.items():
         names = [name for name, _ in where[one]]
-        yield _child(sweep, key, student, rows[where[one][0]], names), where[one]
+        yield _child(sweep, key, student, rows[where[one][0]], names, taught_by[one]), where[one]
 
 
 def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
@@ -63,10 +73,17 @@ def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
     )
 
 
-def _child(sweep: Sweep, key: str, student: Student, rows: list[Mapping[str, Any]], points: list[str]) -> RunRecord:
+def _child(
+    sweep: Sweep,
+    key: str,
+    student: Student,
+    rows: list[Mapping[str, Any]],
+    points: list[str],
+    taught_by: list[str],
+) -> RunRecord:
     """With what its points have in common of all that the sweep changes."""
     own = [point for point in sweep.points if point.name in points]
-    record = child(own[0].recipe, key, student, rows)
+    record = child(own[0].recipe, key, student, rows, taught_by)
     changes = [point.changes for point in own]
     same = {name: value for name, value in changes[0].items() if all(one.get(name) == value for one in changes)}
     params = {

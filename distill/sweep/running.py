@@ -1,32 +1,39 @@
 """Running a sweep: teachers that points share, students as one pool, a leaderboard a point, one table for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator, keep_programs
 from distill.pipeline import experiment, identity
+from distill.probing import pace_of, paces
 from distill.progress import Progress
 from distill.ranks import enlisted
+from distill.recording import sources_of
 from distill.report.scores import number
 from distill.store import Store
 from distill.sweep import recording
-from distill.sweep.choosing import choices, chosen, pooled
+from distill.sweep.choosing import choices, chosen, overall, pooled
 from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
+from distill.sweep.searching import require, searched
 from distill.sweep.table import Outcome, Table, table
-from distill.tracking import Tracker, Untracked, open_tracker
+from distill.tracking import RunRecord, Tracker, Untracked, open_tracker
 from distill.training import Student, forget_failed
 from distill.workers import longest_last, train_here
 
 OF_TEACHER = ("ne_teacher", "gap_closed", "gap_closed_low", "gap_closed_high", "gap_closed_macro", "gap_closed_median")
 """What a leaderboard says of the teacher, which means nothing where its students have different ones."""
+
+COMPARED = ("ne_control", "ne_student", "ne_gain", "ne_gain_low", "ne_gain_high", "helped", "hurt")
+"""What is said of a search, and of chance, on test rows."""
 
 
 def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry: bool = False) -> Table:
@@ -50,20 +57,27 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
     if enlisted(base):
         what = "processes that torchrun or Slurm has started train the teacher of one recipe, not of a sweep."
         raise RecipeError(Fault("trainer.strategy", what, "Run the base of the sweep first: distill run."))
+    if sweep.search:
+        require()
     store = Store(base.store)
     keep_programs(store.programs)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         with open_tracker(base.tracking.uri, experiment(base), base.store) as tracker:
-            points = taught(sweep, store, progress)
+            points = taught(sweep.points, store, progress)
             key = key_of(sweep, points)
             if key not in tracker.run_ids():
                 tracker.record(recording.begun(sweep, key, points[0].impressions.fingerprint))
             study = partial(_study, store=store, progress=progress, engine=engine, retry=retry)
             points, rungs = _last_rung(sweep, points, study)
+            teach = partial(taught, store=store, progress=progress, known=points)
+            asked, trials = searched(sweep.search, points, store, teach, study) if sweep.search else ([], [])
+            points += asked
             students = study(points)
-            found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs}
+            found = _judge(sweep, key, points, students, store, progress) | {"rungs": rungs, "trials": trials}
             found["data"] = points[0].impressions.fingerprint
-            found = _publish(sweep._replace(points=[one.point for one in points]), found, students, tracker, progress)
+            done = sweep._replace(points=[one.point for one in points])
+            told = recording.records(done, found, students, [_sources(one, store) for one in points])
+            found = _publish(found, told, tracker, progress)
         found["seconds"] = progress.seconds
         write_json(_latest(sweep, store), found)
     return found
@@ -81,7 +95,7 @@ def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
     torch.set_num_threads(1)
     store = Store(sweep.base.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
-        points = taught(sweep, store, progress)
+        points = taught(sweep.points, store, progress)
     pool = Pool(points, store, lambda rows: bar.advance(rows))
     mine = lambda cohort: int(cohort.folder.name, 16) % of == number  # noqa: E731  whatever others have done by now
     cohorts = longest_last([cohort for cohort in pool.wanting() if mine(cohort)])[::-1]
@@ -111,7 +125,8 @@ def key_of(sweep: Sweep, points: list[Taught]) -> str:
 def _latest(sweep: Sweep, store: Store) -> Path:
     said = [[identity(recipe) for recipe in point.recipes] for point in sweep.points]
     patterns = [[pattern for pattern, _ in point.verticals] for point in sweep.points]
-    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns, sweep.halving)}.json"
+    asked = [sweep.search._replace(point=None)] if sweep.search else []
+    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns, sweep.halving, *asked)}.json"
 
 
 def _last_rung(
@@ -156,12 +171,34 @@ def _judge(
     progress: Progress,
 ) -> Table:
     with progress.stage("evidence"):
+        measured = paces(store.cohorts)
         outcomes = [
-            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
+            Outcome(
+                one.point,
+                own,
+                judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store),
+                pace_of(fingerprint(one.point.recipe.students.model.shape), measured),
+            )
             for one, own in zip(points, students, strict=True)
         ]
         best = choices(students)
-        return table(sweep.name, key, outcomes, best, _chosen(sweep, key, points, chosen(students, best), store))
+        picked = _chosen(sweep, key, points, chosen(students, best), store)
+        compared = _compared(sweep, key, points, students, store) if sweep.search else []
+        return table(sweep.name, key, outcomes, best, picked) | {"search": compared}
+
+
+def _compared(sweep: Sweep, key: str, points: list[Taught], students: list[list[Student]], store: Store) -> list[Table]:
+    """The best of the points that were searched for and the best of as many by chance, each against the best of its
+    own controls.
+    """
+    by_chance, lines = len(sweep.points), []
+    for by, part in (("search", slice(by_chance, None)), ("random", slice(by_chance))):
+        best = choices(students[part]) if sweep.search.per_vertical else overall(students[part])
+        own = chosen(students[part], best)
+        summary = _chosen(sweep, fingerprint(key, by), points[part], own, store)["summary"]
+        line = {"by": by, "points": len(points[part]), "ne_valid": number(pooled(own, "distilled"))}
+        lines.append(line | {name: summary[name] for name in COMPARED})
+    return lines
 
 
 def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student], store: Store) -> Table:
@@ -175,12 +212,22 @@ def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student
     return found
 
 
+def _sources(one: Taught, store: Store) -> list[RunRecord]:
+    """Who taught the students of a point."""
+    recipe, rows = one.point.recipe, one.impressions
+    domain = domains_of(recipe, rows, one.knowledge, store.knowledge) if recipe.domains else None
+    return sources_of(recipe, one.knowledge, domain, rows.fingerprint)
+
+
 def _publish(
-    sweep: Sweep, found: Table, students: list[list[Student]], tracker: Tracker | Untracked, progress: Progress
+    found: Table,
+    told: Iterable[tuple[RunRecord, list[tuple[str, str]]]],
+    tracker: Tracker | Untracked,
+    progress: Progress,
 ) -> Table:
     with progress.stage("tracking"):
         keys = {}
-        for record, places in recording.records(sweep, found, students):
+        for record, places in told:
             tracker.record(record)
             keys |= dict.fromkeys(places, record.key)
         delivery = tracker.close()

@@ -25,11 +25,13 @@ class Outcome(NamedTuple):
         point: which one.
         students: both arms.
         table: its leaderboard.
+        pace: rows a second at which students of its shape are trained here, as one stack; None where nobody knows.
     """
 
     point: Point
     students: list[Student]
     table: Table
+    pace: float | None = None
 
 
 def table(name: str, key: str, outcomes: Sequence[Outcome], choices: Sequence[Choice], best: Table) -> Table:
@@ -77,7 +79,17 @@ def _point(outcome: Outcome) -> Table:
         "ne_valid": number(pooled(outcome.students, "distilled")),
         "ne_valid_control": number(pooled(outcome.students, "control")),
         **{name: summary.get(name) for name in SUMMED},
+        "auc_control": _auc(outcome.table, "control"),
+        "auc_student": _auc(outcome.table, "distilled"),
+        "rows_per_second": outcome.pace,
     }
+
+
+def _auc(table: Table, arm: str) -> float | None:
+    """AUC within verticals, each weighing as many test rows as it has: scores of two verticals are never compared."""
+    rows = [row for row in table["students"] if row["arm"] == arm and row.get("auc") is not None]
+    total = sum(row["rows_test"] for row in rows)
+    return sum(row["auc"] * row["rows_test"] for row in rows) / total if total else None
 
 
 def _best(outcomes: Sequence[Outcome], choices: Sequence[Choice], best: Table) -> list[Table]:

@@ -3,13 +3,14 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from distill.tracking.address import absolute, database_file, is_server
 from distill.tracking.journal import locked
+from distill.tracking.lineage import Lineage
 from distill.tracking.outbox import Waiting
 from distill.tracking.record import KEY_TAG, RunRecord
 from distill.tracking.view import VIEW_TAG, view
@@ -18,6 +19,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -43,7 +45,7 @@ class Experiment:
     """
 
     def __init__(self, uri: str, name: str, folder: Path) -> None:
-        _quieten()
+        quieten()
         from mlflow import MlflowClient
 
         database = database_file(uri)
@@ -52,6 +54,7 @@ class Experiment:
                 _let_readers_in(database)
             self._client = MlflowClient(absolute(uri))
             self.id = self._found(name) or self._client.create_experiment(name, _artifacts(uri, folder))
+        self._lineage = Lineage(self._client, self.id)
         self._save_view()
 
     def run_id(self, key: str) -> str | None:
@@ -63,7 +66,7 @@ class Experiment:
         """Key -> run id, of all runs that have a key, deleted ones among them."""
         return dict(self._search(""))
 
-    def write(self, waiting: Waiting, run_id: str | None, parent: str | None) -> str:
+    def write(self, waiting: Waiting, run_id: str | None, parent: str | None, teachers: Sequence[str] = ()) -> str:
         """Brings a run to what the record says, in one batch; creates it where there is none.
 
         Writing the same again, whole or after half of it, changes nothing: the times of its points come with it.
@@ -72,6 +75,7 @@ class Experiment:
             waiting: what to say of the run.
             run_id: the run, where MLflow may have it.
             parent: run id of its parent.
+            teachers: run ids of those whose models it learned from.
 
         Returns:
             Its run id.
@@ -80,6 +84,9 @@ class Experiment:
         run = (self._opened(run_id) if run_id else None) or self._created(waiting, parent)
         self._log(record, run, waiting.at)
         self._name_data(record, run)
+        if record.model:
+            self._lineage.make(record.model, run.id, record.tags)
+        self._lineage.link(run.id, teachers, run.fresh)
         for name, text in record.artifacts.items():
             self._client.log_text(run.id, text, name)
         if record.finished:
@@ -175,8 +182,8 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.get_http_status_code() == 400
 
 
-def _quieten() -> None:
-    """Before mlflow is first imported; what the user has set stays."""
+def quieten() -> None:
+    """Makes mlflow silent, before it is first imported; what the user has set stays."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

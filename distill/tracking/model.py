@@ -1,7 +1,5 @@
 """Exported students as MLflow models: logged under their run, registered, loaded by MLflow without unpickling."""
 
-import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distill.data.streamed import from_pandas
-from distill.errors import Fault, RecipeError
 from distill.serving import Export
-from distill.tracking.address import absolute, check, redacted
+from distill.tracking.address import absolute, check
+from distill.tracking.recorded import recorded
 
 TYPES = {"Int64": "long", "Float64": "double", "String": "string"}
 """Plain types, as MLflow calls them."""
-
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Origin(NamedTuple):
@@ -88,25 +84,39 @@ def register(export: Path, example: Any, name: str, uri: str, run_id: str) -> in
     return version
 
 
+def promote(export: Path, example: Any, name: str, alias: str, uri: str, run_id: str) -> int:
+    """Gives an exported student the alias of a registered model, as the version that it may have there already.
+
+    Args:
+        export: its folder.
+        example: a few raw rows, as a Polars frame.
+        name: of the registered model.
+        alias: of the version that serves; whoever had it loses it.
+        uri: the tracking server or database.
+        run_id: MLflow's id of the student's run.
+
+    Returns:
+        The number of its version.
+    """
+    check(uri)
+    import mlflow
+
+    client = mlflow.MlflowClient(absolute(uri))
+    student = Export(export).manifest.lineage.student
+    versions = client.search_model_versions(f"name = '{name}'")
+    known = [int(one.version) for one in versions if one.tags.get("distill.student") == student]
+    version = max(known) if known else register(export, example, name, uri, run_id)
+    client.set_registered_model_alias(name, alias, str(version))
+    return version
+
+
 def origin(run_id: str, uri: str) -> Origin:
     """The recipe of a run, and the student that it is of.
 
     Raises:
         RecipeError: there is no such run, or it is none of ours.
     """
-    check(uri)
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client = mlflow.MlflowClient(absolute(uri))
-        tags = client.get_run(run_id).data.tags
-        parent = tags.get("mlflow.parentRunId", run_id)
-        with tempfile.TemporaryDirectory() as folder:
-            recipe = Path(client.download_artifacts(parent, "recipe.yaml", folder)).read_text()
-    except (MlflowException, OSError) as error:
-        what = f"is no run of ours in {redacted(uri)}: {str(error).splitlines()[0]}"
-        raise RecipeError(Fault(run_id, what, "Give tracking.uri=URI, or a recipe.")) from None
+    recipe, tags = recorded(run_id, uri, "recipe.yaml")
     seed = int(tags.get("distill.seed", 0))
     return Origin(recipe, tags.get("distill.vertical"), tags.get("distill.arm", "distilled"), seed)
 

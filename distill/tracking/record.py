@@ -39,6 +39,8 @@ class RunRecord:
         curves: metric -> (step, value) of each point.
         artifacts: file name, perhaps with folders -> text.
         datasets: name -> fingerprint of the data that it was trained on.
+        model: name of the model that it made and others learned from; empty where there is none.
+        taught_by: keys of the records whose models it learned from, recorded before it.
         note: Markdown, shown on the run's page.
         finished: False while the run goes on.
         status: how it ended, `FINISHED` or `FAILED`.
@@ -53,6 +55,8 @@ class RunRecord:
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
     datasets: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+    taught_by: Sequence[str] = ()
     note: str = ""
     finished: bool = True
     status: str = "FINISHED"
@@ -89,6 +93,7 @@ def cleaned(record: RunRecord) -> RunRecord:
         metrics={numbers[name]: float(value) for name, value in record.metrics.items() if _exists(value)},
         curves={numbers[name]: _points(points) for name, points in record.curves.items()},
         artifacts={name: redacted(text) for name, text in record.artifacts.items()},
+        model=re.sub(r"[^A-Za-z0-9_-]+", "-", redacted(record.model))[:LONGEST_NAME],
         note=shortened(redacted(record.note), LONGEST_TAG),
     )
 

@@ -119,7 +119,14 @@ class Writer:
             return entry.run_id  # Sent by a process that died, or is running, before its file was removed.
         else:
             run_id = entry.run_id or experiment.run_id(key)
-        return experiment.write(waiting, run_id, parent)
+        return experiment.write(waiting, run_id, parent, self._teachers(waiting))
+
+    def _teachers(self, waiting: Waiting) -> list[str]:
+        """Runs of those who taught a record's, as far as MLflow has them."""
+        if not waiting.record.taught_by:
+            return []
+        known = self._outbox.run_ids()
+        return [known[key] for key in waiting.record.taught_by if key in known]
 
     def _set_aside(self, waiting: Waiting, error: Exception) -> None:
         """Keeps a record that MLflow refuses from holding up the others; raises again what is not a refusal."""

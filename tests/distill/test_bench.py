@@ -24,6 +24,7 @@ from distill.bench import (
     running,
     scaling,
     sequence,
+    sweep,
     tracking,
 )
 from distill.bench.figure import Figure
@@ -37,13 +38,15 @@ from distill.bench.sizes import multiplications, products
 from distill.cli import main
 from distill.data.impressions import TRAIN
 from distill.errors import RecipeError
+from distill.fingerprint import fingerprint
 from distill.layers.sequence import SequenceTower
+from distill.member import Member
 from distill.progress import Progress
 from distill.types import Features
 
 TINY = Scale(0.01, rounds=1)
 SHAPE = Shape(fields=3, ids=10, numeric=2, embedding=4, hidden=(8, 6))
-PROCESSES = ("start", "fleet-vs-lightning", "scaling")
+PROCESSES = ("start", "fleet-vs-lightning", "scaling", "sweep")
 """Benchmarks that start whole processes, of which each imports everything anew."""
 
 
@@ -182,6 +185,15 @@ class TestFiguresOfGivenTimings:
         assert found["sequence/hstu"] == found["sequence/sasrec"] == 3.5
         assert found["sequence/llama/slope"] == pytest.approx(1.5, abs=0.01)
 
+    def test_sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Eight settings of two verticals, two seeds: 32 students and 8 controls, each at half the price of all."""
+        monkeypatch.setattr(sweep, "seconds_of", lambda work: 20.0)
+        monkeypatch.setattr(sweep, "_apart", lambda job, member, folder: sweep.Apart(10.0, 4.0))
+        found = {figure.name: figure for figure in sweep.measure(TINY)}
+        assert (found["sweep/students"].value, found["sweep/together"].value) == (40, 20)
+        assert found["sweep/separately"].value == 400
+        assert (found["sweep"].value, found["sweep/without-starts"].value) == (20, 8)
+
     def test_scaling(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Seconds that grow as the members' number to the power of 1.5; memory by 7 bytes a member."""
         monkeypatch.setattr(scaling, "_alone", lambda folder, members: scaling.Cost(members**1.5, 100 + 7 * members))
@@ -190,6 +202,29 @@ class TestFiguresOfGivenTimings:
         assert found["scaling"].short
         assert found["scaling/memory"].value == 7
         assert found["scaling/100-members"].value == pytest.approx(10_000)
+
+
+class TestSample:
+    @pytest.mark.parametrize("count", [1, 3, 7, 50])
+    def test_what_grows_as_rows_do_is_summed_nearly_right(self, count: int) -> None:
+        """Skewed as verticals are; 40 members, so that 50 parts are all of them."""
+        found = roster_of(rows := [int(10 * 1.2**place) for place in range(40)], count)
+        assert sum(size for _, size in found) == 40
+        tolerance = {1: 0.1, 3: 0.1, 7: 0.05, 50: 0}[count]
+        assert sum(size * member.rows for member, size in found) == pytest.approx(sum(rows), rel=tolerance)
+
+    def test_equals_are_drawn_by_chance(self) -> None:
+        """Not always the first of the sweep's points."""
+        found = roster_of([7] * 40, 4)
+        assert [member.seed % 10 for member, _ in found] != [0, 0, 0, 0]
+
+
+def roster_of(rows: list[int], count: int) -> list[tuple[Member, int]]:
+    members = [
+        Member("v", None, "distilled", place, 0, number, 1, {}, None, "", fingerprint(place), "")
+        for place, number in enumerate(rows)
+    ]
+    return sweep.sample(members, count)
 
 
 class TestBothSidesDoTheSame:

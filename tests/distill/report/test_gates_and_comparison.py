@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from distill.recipe.sections import Evidence, Gates
+from distill.recipe.outcome import Evidence, Gates
 from distill.report import comparison, leaderboard, passed, refusals, side_by_side
-from distill.report.cost import cost
+from distill.report.cost import cost, students_to_pay
 from tests.distill.report.conftest import outcomes, run
 
 QUICK = Evidence(resamples=200)
@@ -111,6 +111,43 @@ class TestComparison:
         assert (found["verdict"], found["ne_better_by"]) == ("undecided", None)
         assert found["ne_better_by_reason"] == "they were not tested on the same rows"
 
+    def test_verticals_and_domains_have_ratios_of_their_own(self, table: dict) -> None:
+        """Those of a vertical are of the means over its seeds; a teacher that lost has no transfer ratio."""
+        taught = [json.loads(json.dumps(one)) for one in (table, self.better())]
+        taught[1]["settings"]["teacher"] = "another"
+        kept = taught[1]["pooled"]["by_vertical"]
+        kept["better"]["teacher"] = [0.9 * value for value in kept["better"]["teacher"]]
+        kept["worse"]["teacher"] = [1.1 * value for value in kept["worse"]["teacher"]]
+        found = comparison({"a": taught[0], "b": taught[1]}, "a")
+        gains = {name: [self.gain(one, name) for one in taught] for name in WORLDS}
+        better, worse = found["by_vertical"]
+        assert better["times_baseline"] == pytest.approx(gains["better"][1] / gains["better"][0], abs=1e-6)
+        assert better["times_baseline_low"] < better["times_baseline"] < better["times_baseline_high"]
+        sums = {
+            name: [one["pooled"]["by_vertical"]["better"][name][0] for one in taught]
+            for name in kept["better"]
+            if name in ("student", "teacher")
+        }
+        moved = [sums[name][0] - sums[name][1] for name in ("student", "teacher")]
+        assert better["transfer_ratio"] == pytest.approx(moved[0] / moved[1], abs=1e-6)
+        assert (worse["transfer_ratio"], worse["transfer_ratio_reason"]) == (None, "the second teacher gains nothing")
+        (domain,) = found["domains"]
+        assert domain["domain"] == "travel"
+        assert domain["times_baseline"] == pytest.approx(found["against"][0]["times_baseline"])
+
+    def gain(self, table: dict, vertical: str) -> float:
+        gains = [row["ne_gain"] for row in students(table, vertical)]
+        return sum(gains) / len(gains)
+
+    def test_domain_models_pay_from_as_many_students_as_share_their_cost(self, table: dict) -> None:
+        """Layer: 60 s. Plain: 0.2 s a student for each step of 0.0001, of which the layer saves 30: 6 s a student."""
+        plain = {"cost": {"per_step": {"student_seconds": 0.8}}, "summary": {"students": 4}}
+        assert students_to_pay({"cost": {"domain_seconds": 60.0}}, plain, 0.003) == (10, "")
+        for layer, price, better in ((0.0, 0.8, 0.003), (60.0, 0.8, 0.0), (60.0, None, 0.003)):
+            cheap = plain | {"cost": {"per_step": price and {"student_seconds": price}}}
+            number, why = students_to_pay({"cost": {"domain_seconds": layer}}, cheap, better)
+            assert number is None and why
+
     def test_it_is_said_in_sentences(self, table: dict) -> None:
         plain = table | {"settings": {"weight": 0.5}}
         found = comparison({"new": self.better(), "plain": plain}, "new")
@@ -132,9 +169,9 @@ class TestComparison:
 
 
 def test_cost_is_divided_by_hundredths_of_a_per_cent() -> None:
-    found = cost({"ne_gain": 0.002}, {"teacher": 40.0, "students": 10.0}, scored=1000, size=4000)
-    assert found["per_step"] == pytest.approx(
-        {"teacher_seconds": 2.0, "student_seconds": 0.5, "teacher_calls": 50.0, "knowledge_bytes": 200.0}
-    )
+    found = cost({"ne_gain": 0.002}, {"teacher": 40.0, "students": 10.0}, 1000, 4000, {"students": 30.0})
+    steps = {"teacher_seconds": 2.0, "student_seconds": 0.5, "teacher_calls": 50.0, "knowledge_bytes": 200.0}
+    none = dict.fromkeys(("domain_seconds", "teacher_cpu_seconds", "domain_cpu_seconds"), 0.0)
+    assert found["per_step"] == pytest.approx({**steps, **none, "student_cpu_seconds": 1.5})
     for gain in (None, 0.0, -0.1):
         assert cost({"ne_gain": gain}, {}, 0, 0)["per_step"] is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distill import metrics
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Outcomes, leaderboard, with_hops
 from distill.report.sentences import sentences
 from tests.distill.report.conftest import outcomes, run

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from distill import metrics
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Outcomes, Results, leaderboard
 from tests.distill.report.conftest import outcomes, run
 
@@ -39,7 +39,8 @@ SUMMARY = (
     *("students", "failed", "helped", "hurt", "unchanged", "undecided", "helped_adjusted", "hurt_adjusted"),
     *("ne_gain", "ne_gain_low", "ne_gain_high", "ne_gain_macro", "ne_gain_median", "ne_gain_without_top10"),
     *("gap_closed", "gap_closed_low", "gap_closed_high"),
-    *("gap_closed_macro", "gap_closed_median", "gap_closed_without_top10", "ne_teacher", "ne_control", "ne_student"),
+    *("gap_closed_macro", "gap_closed_macro_low", "gap_closed_macro_high"),
+    *("gap_closed_median", "gap_closed_without_top10", "ne_teacher", "ne_control", "ne_student"),
 )
 WHOLE = (
     "recipe",
@@ -274,8 +275,12 @@ class TestSummary:
         table = table_of(run({**SIZES, "third": outcomes(seed=5)}, {
             "large": (0.3, 0.9), "small": (0.8, 0.5), "third": (0.2, 0.9),
         }))  # fmt: skip
-        gaps = [student(table, name)["gap_closed"] for name in ("large", "small", "third")]
-        assert table["summary"]["gap_closed_macro"] == pytest.approx(np.mean(gaps))
+        rows = [student(table, name) for name in ("large", "small", "third")]
+        gained, lead = (np.mean([row["ne_control"] - row[name] for row in rows]) for name in ("ne", "ne_teacher"))
+        summary = table["summary"]
+        assert summary["gap_closed_macro"] == pytest.approx(gained / lead)
+        assert summary["gap_closed_macro_low"] < summary["gap_closed_macro"] < summary["gap_closed_macro_high"]
+        gaps = [row["gap_closed"] for row in rows]
         assert table["summary"]["gap_closed_median"] == pytest.approx(np.median(gaps))
 
     def test_a_vertical_with_more_seeds_counts_once_and_is_no_surer(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.recipe.sections import Evidence
+from distill.recipe.outcome import Evidence
 from distill.report import Facts, drawings, leaderboard, page, svg
 from distill.report.svg import Scale
 from tests.distill.report.conftest import outcomes, run

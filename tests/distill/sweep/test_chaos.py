@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROUNDS = int(os.environ.get("DISTILL_CHAOS_ROUNDS", "10"))
 """Kills, all lives together."""
+
+KINDS = ("worker", "driver", "writer")
+"""Who is killed: a process that trains, the command, or the command while it sends records to MLflow."""
 
 RECIPE = """
 name: tiny
@@ -65,15 +69,53 @@ def family(parent: int) -> list[int]:
     return found
 
 
-def kill_one(process: subprocess.Popen[bytes], among: list[int], chance: random.Random) -> bool:
-    """Kills somebody; whether there was anybody."""
-    if process.poll() is not None:
-        return False
+def is_worker(pid: int) -> bool:
+    """Not the process in which multiprocessing keeps count of its semaphores."""
     try:
-        os.kill(chance.choice(among), signal.SIGKILL)
-    except ProcessLookupError:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
         return False
-    return True
+
+
+def victims(kind: str, process: subprocess.Popen[bytes], folder: Path) -> list[int]:
+    """Whom a kill of this kind may hit now. The writer is a thread of the command: it is at work while records wait."""
+    if kind == "worker":
+        return [pid for pid in family(process.pid)[1:] if is_worker(pid)]
+    waits = kind == "driver" or any(folder.glob("mlruns/outbox/*/waiting/*.json"))
+    return [process.pid] if waits else []
+
+
+def killed(kind: str, process: subprocess.Popen[bytes], folder: Path, chance: random.Random) -> bool:
+    """Kills one of a kind as soon as there is any; whether there was, before the command ended."""
+    while process.poll() is None:
+        if found := victims(kind, process, folder):
+            try:
+                os.kill(chance.choice(found), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            return True
+        time.sleep(0.01)
+    return False
+
+
+class Deck:
+    """Kinds of victims by chance, each as often as the others."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.left: list[str] = []
+        self.taken: Counter[str] = Counter()
+
+    def look(self, wanted: tuple[str, ...]) -> str:
+        """One of the wanted kinds, of those that are behind where there are any."""
+        self.left = self.left or self.chance.sample(KINDS, len(KINDS))
+        return next((kind for kind in self.left if kind in wanted), wanted[0])
+
+    def take(self, kind: str) -> None:
+        """It has been killed."""
+        self.taken[kind] += 1
+        if kind in self.left:
+            self.left.remove(kind)
 
 
 def outcome(folder: Path) -> dict:
@@ -83,14 +125,15 @@ def outcome(folder: Path) -> dict:
 
 
 def recorded(folder: Path) -> list[tuple[str, str, str]]:
-    """Name, status and key of every run; one parent, all others its children."""
+    """Name, status and key of every run; one parent, all others its children, but for who taught them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
-    parents = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    parents = [run.info.run_id for run in runs if run.data.tags["distill.role"] == "sweep"]
     assert len(parents) == 1
-    assert {run.data.tags.get("mlflow.parentRunId", parents[0]) for run in runs} == set(parents)
+    children = [run for run in runs if run.data.tags["distill.role"] == "student"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == set(parents)
     return sorted((run.info.run_name, run.info.status, run.data.tags["distill.key"]) for run in runs)
 
 
@@ -103,18 +146,29 @@ def test_whoever_is_killed_the_table_is_the_same(tmp_path: Path) -> None:
     usual = time.monotonic() - begun
     expected, runs = outcome(calm), recorded(calm)
     assert len({key for _, _, key in runs}) == len(runs) and {status for _, status, _ in runs} == {"FINISHED"}
-    chance, kills, lives = random.Random(0), 0, 0
-    while kills < ROUNDS:
+    chance = random.Random(0)
+    deck, lives = Deck(chance), 0
+    while deck.taken.total() < ROUNDS:
         folder = fresh(tmp_path / f"life{lives}")
         lives += 1
         while not (folder / "out.json").exists():
-            process = start(folder)
-            for number in range(3):  # The third hits the command: a cohort that kills three workers would be halved.
-                time.sleep(chance.uniform(0.2, usual) / 3)
-                among = family(process.pid) if number < 2 else [process.pid]
-                kills += kills < ROUNDS and kill_one(process, among, chance)
-            code = process.wait()
-            assert code in (0, -signal.SIGKILL), code
+            assert disturbed(folder, deck, usual, chance) in (0, -signal.SIGKILL)
         assert start(folder).wait() == 0
         assert outcome(folder) == expected
         assert recorded(folder) == runs
+        print(f"life {lives}: {dict(deck.taken)}")
+    assert deck.taken.keys() == set(KINDS)
+
+
+def disturbed(folder: Path, deck: Deck, usual: float, chance: random.Random) -> int:
+    """How a command ends, of whose processes up to three are killed."""
+    process = start(folder)
+    for number in range(3):
+        if process.poll() is not None or deck.taken.total() == ROUNDS:
+            break
+        # A cohort that kills three workers would be halved, so the third is never one.
+        kind = deck.look(KINDS if number < 2 else KINDS[1:])
+        time.sleep(chance.uniform(0, usual) / 3)
+        if killed(kind, process, folder, chance):
+            deck.take(kind)
+    return process.wait()
