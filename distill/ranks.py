@@ -133,7 +133,7 @@ def _start_again(recipe: Recipe, tell: Tell) -> None:
 def _started(recipe: Recipe) -> Iterator[dict[Connection, BaseProcess]]:
     """The processes, by the connection to each; none of them outlives the block."""
     context = multiprocessing.get_context("spawn")  # A forked one may wait for ever for a lock of a thread of ours.
-    port, gang = _free_port(), {}
+    port, gang = free_port(), {}
     try:
         for rank in range(recipe.trainer.devices):
             ours, theirs = context.Pipe()
@@ -230,7 +230,8 @@ def _teller(connection: Connection, task: Task) -> Tell:
     return tell
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
     with socket.socket() as listener:
         listener.bind((HERE, 0))
         return listener.getsockname()[1]

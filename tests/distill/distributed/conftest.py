@@ -2,13 +2,13 @@
 
 import multiprocessing
 import os
-import socket
 import traceback
 from collections.abc import Callable
 
 import pytest
 
 from distill.distributed import Place, joined
+from distill.ranks import free_port
 
 Gang = Callable[[int, Callable[[], object]], list[int]]
 
@@ -21,9 +21,7 @@ def gang() -> Gang:
 
 def run(ranks: int, work: Callable[[], object]) -> list[int]:
     context = multiprocessing.get_context("fork")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     places = [Place(rank, ranks, rank, "127.0.0.1", port) for rank in range(ranks)]
     processes = [context.Process(target=live, args=(place, work)) for place in places]
     for process in processes:

@@ -15,9 +15,11 @@ from torch import distributed
 from distill.data.impressions import Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
+from distill.distributed import Place, joined
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.knowledge.group import consolidate
 from distill.learner import Learner
+from distill.ranks import free_port
 from distill.recipe.sections import TrainedTeacher
 from distill.recipe.trainer import Trainer
 from distill.scoring import Lesson, knowledge_of, manifest_of
@@ -129,7 +131,6 @@ GEM = {"class": "teachers.GEM", "size": "nano"}
         (SMALL, {"tables": "rowwise_adam"}, {"strategy": "hsdp", "devices": 2}),
         (SMALL, {"clip": 0.05}, {"strategy": "hsdp", "devices": 2}),
         (DROPOUT, {}, {"strategy": "ddp", "devices": 2, "accumulate": 3}),
-        (GEM, {}, {"strategy": "hsdp", "devices": 2, "recompute": True}),
         (GEM, {}, HSDP4 | {"accumulate": 2}),
     ],
     ids=str,
@@ -146,11 +147,20 @@ def test_every_way_to_share_a_teacher_gives_the_same(
 
 @pytest.mark.slow
 @pytest.mark.dist
-def test_folds_are_taught_one_after_another(tmp_path: Path, gang: Callable) -> None:
-    here = case(tmp_path, score={"kind": "cross_fit", "by": "user_id", "folds": 2})
+@pytest.mark.parametrize(
+    ("model", "score", "trainer"),
+    [
+        (SMALL, {"kind": "cross_fit", "by": "user_id", "folds": 2}, {"strategy": "ddp"}),  # one fold after another
+        (GEM, AHEAD, {"strategy": "hsdp", "recompute": True, "accumulate": 2}),
+    ],
+    ids=["folds", "recompute"],
+)
+def test_a_group_of_one_teaches_what_a_process_does(tmp_path: Path, model: dict, score: dict, trainer: dict) -> None:
+    here = case(tmp_path, model, score)
     learnt(here.by(), tmp_path / "one")
-    assert gang(2, lambda: learnt(here.by(strategy="ddp", devices=2), tmp_path / "two")) == [0, 0]
-    assert_same(tmp_path / "one", tmp_path / "two", here.lesson, losses=False)
+    with joined(Place(0, 1, 0, "127.0.0.1", free_port()), "cpu"):
+        learnt(here.by(**trainer), tmp_path / "group")
+    assert_same(tmp_path / "one", tmp_path / "group", here.lesson, losses=score == AHEAD)
 
 
 @pytest.mark.slow
