@@ -104,8 +104,8 @@ def _save(state: dict[str, Tensor], draft: Path, rank: int) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
     distributed.barrier()
-    numbers = {name: tensor.item() for name, tensor in state.items() if tensor.dim() == 0}
-    checkpoint.save({name: tensor for name, tensor in state.items() if tensor.dim()}, checkpoint_id=draft)
+    numbers = {name: one.item() for name, one in state.items() if one.dim() == 0 and not name.startswith(WEIGHTS)}
+    checkpoint.save({name: one for name, one in state.items() if name not in numbers}, checkpoint_id=draft)
     if rank == 0:
         write_json(draft / PLACE, numbers)
 
