@@ -71,7 +71,8 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
             table |= _taken(table, progress, before, knowledge)
-            table["time"] = account(table["seconds"], knowledge.time, begun)
+            same = before.get("fingerprint") == table["fingerprint"] and "time" in before
+            table["time"] = before["time"] if same else account(table["seconds"], knowledge.time, begun)
             progress.note(accounted(table["time"]))
             table |= {"settings": identity(recipe), "environment": environment()}
             sources = sources_of(recipe, knowledge, domain, impressions.fingerprint)
