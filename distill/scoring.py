@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
-from distill.ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.auditing import audit
 from distill.callbacks import Advance, Passes, Timing
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
@@ -25,6 +24,7 @@ from distill.ranker import Ranker
 from distill.recipe.sections import CrossFit, TrainedTeacher
 from distill.recipe.trainer import Trainer
 from distill.sampling import Part, Shuffled, in_time
+from distill.time_ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.types import Prediction
 
 Weights = dict[str, torch.Tensor]

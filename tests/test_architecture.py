@@ -27,7 +27,7 @@ FLOORS = [
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("ahead", "distributed", "auditing", "domains", "representing", "transfer", "probing", "serving"),
+        *("time_ahead", "distributed", "auditing", "domains", "representing", "transfer", "probing", "serving"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
