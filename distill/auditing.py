@@ -1,18 +1,31 @@
 """Auditing: whether scores of training rows know their labels."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions
-from distill.knowledge import Knowledge
+from distill.knowledge import Kind, Knowledge
 from distill.metrics import normalized_entropy
+from distill.types import Signal
 
 LEAK = 0.9
 """NE on labelled rows, relative to later ones, below which the audit warns: time-ahead scores of real news have 0.98,
 in-sample ones 0.81."""
 
 
-def audit(knowledge: Knowledge, impressions: Impressions) -> dict[str, dict[str, float | None]]:
+class Scores(Protocol):
+    """What somebody said of each row: one teacher's table, or several together."""
+
+    def take(self, rows: Int[Tensor, "..."], *, representation: bool = True) -> Signal:
+        """What was said of `rows`, and which of them were ever scored."""
+
+
+def audit(knowledge: Scores, impressions: Impressions) -> dict[str, dict[str, float | None]]:
     """For each task, NE of the teacher on the rows it labelled and on later ones.
 
     Far better on the first than on the others means that its labels leaked into its scores.
@@ -31,21 +44,32 @@ def audited(knowledge: Knowledge, whose: str = "the teacher's") -> list[str]:
         knowledge: what was said.
         whose: of whom the sentences speak.
     """
-    sentences = []
-    for task, entropy in knowledge.facts["audit"].items():
+    return sentences(knowledge.facts["audit"], knowledge.manifest.kind, whose)
+
+
+def sentences(audit: Mapping[str, Mapping[str, float | None]], kind: Kind, whose: str) -> list[str]:
+    """An audit in sentences.
+
+    Args:
+        audit: what was found.
+        kind: how training rows were scored.
+        whose: of whom the sentences speak.
+    """
+    said = []
+    for task, entropy in audit.items():
         shown = {name: "undefined" if value is None else f"{value:.4f}" for name, value in entropy.items()}
-        sentences.append(
+        said.append(
             f"audit of {task}: {whose} NE is {shown['train']} on the rows it labelled"
-            f" ({knowledge.manifest.kind}), "
+            f" ({kind}), "
             f"{shown['valid']} on validation rows, {shown['test']} on test rows."
         )
         later = [entropy[name] for name in ("valid", "test") if entropy[name] is not None]
         if later and entropy["train"] is not None and entropy["train"] < LEAK * min(later):
-            sentences.append("warning: that is far better on the rows it labelled, so its scores leak their labels.")
-    return sentences
+            said.append("warning: that is far better on the rows it labelled, so its scores leak their labels.")
+    return said
 
 
-def _judge(knowledge: Knowledge, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
+def _judge(knowledge: Scores, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
     prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     there = covered.numpy() & impressions.valid[rows, task]
     entropy = float(

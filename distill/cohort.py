@@ -20,12 +20,13 @@ from distill.feed import Feed, predictions
 from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
-from distill.heads import AuxiliaryHead, Beside, Projector
+from distill.heads import AuxiliaryHead, Beside, Gate, Projector
 from distill.learner import Learner, Pace, train
 from distill.losses import LOSSES
 from distill.member import SOURCE, Member
 from distill.objective import Distillation, Matching, Objective
 from distill.optimizer import Rates
+from distill.panel import weights_of
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
 from distill.stopping import Validation
@@ -187,7 +188,8 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
     view = course.seen(members[0])
-    feed = Feed(view, steps, seeds, course.sources, first, course.impressions.heard, course.matched)
+    heard = course.impressions.heard
+    feed = Feed(view, steps, seeds, course.sources, first, heard, course.matched, course.standing)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
     callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
     start = monotonic()
@@ -213,12 +215,24 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     """
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
-    weight, temperature = (torch.tensor([one[name] for one in settings]) for name in ("logit_weight", "temperature"))
-    distillation = Distillation(course.hears, weight, temperature, students.distill.logit.head)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
-    objective = Objective(distillation, _matching(course, settings))
+    objective = Objective(_distillation(course, settings), _matching(course, settings))
     return Learner(fleet, objective, pace, _heads(course, members), compiled=course.trainer.compile)
+
+
+def _distillation(course: Course, settings: Sequence[Mapping[str, float]]) -> Distillation:
+    channel, several = course.students.distill.logit, len(course.hears) > 1
+    weights = [weights_of(course.hears, one) for one in settings]
+    each = lambda name: torch.tensor([one.get(name, torch.inf) for one in settings])  # noqa: E731
+    return Distillation(
+        sources={name: torch.tensor([one[name] for one in weights]) for name in course.hears},
+        weight=each("logit_weight"),
+        temperature=each("temperature"),
+        head=channel.head,
+        recent=each("recent_temperature") if several and channel.combine.recent else None,
+        certainty=each("certainty") if several else None,
+    )
 
 
 def _matching(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:
@@ -232,12 +246,15 @@ def _heads(course: Course, members: Sequence[Member]) -> Callable[[], Fleet] | N
     distill, tasks = course.students.distill, len(course.impressions.tasks)
     matched = distill.representation
     second, near = distill.logit.head == "auxiliary", matched.weight > 0 and LOSSES[matched.loss].projected
-    if not (second or near):
+    sources = len(course.hears) if distill.logit.combine.gate else 0
+    if not (second or near or sources):
         return None
     width, wide = _width(course, members[0]), course.knowledge.manifest.width
     apart = [derived_seed(member.random_seed, "auxiliary") for member in members]
     make = lambda _: Beside(  # noqa: E731
-        AuxiliaryHead(width, tasks) if second else None, Projector(width, wide) if near else None
+        AuxiliaryHead(width, tasks) if second else None,
+        Projector(width, wide) if near else None,
+        Gate(width, sources) if sources else None,
     )
     return lambda: Fleet(seeded(make, apart))
 

@@ -11,6 +11,7 @@ from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.recipe.trainer import Trainer
 from distill.sharing import DomainModels, TeacherTables
+from distill.standing import Standing
 
 
 class Course(NamedTuple):
@@ -27,6 +28,8 @@ class Course(NamedTuple):
         tables: where students begin: the teacher's embeddings, or the models of their domains.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
+        others: what the other teachers said, by name of the source.
+        standing: how the sources stood shortly before each row, where it matters.
     """
 
     students: Students
@@ -39,6 +42,8 @@ class Course(NamedTuple):
     tables: TeacherTables | DomainModels | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
+    others: Mapping[str, Knowledge] = {}
+    standing: Standing | None = None
 
     @property
     def matched(self) -> bool:
@@ -49,7 +54,7 @@ class Course(NamedTuple):
     def sources(self) -> dict[str, Knowledge]:
         """What a batch brings along."""
         needed = {*self.hears, SOURCE} if self.matched else {*self.hears}
-        every = {SOURCE: self.knowledge, DOMAIN: self.domain}
+        every = {SOURCE: self.knowledge, DOMAIN: self.domain, **self.others}
         return {name: table for name, table in every.items() if table is not None and name in needed}
 
     def seen(self, member: Member) -> View:

@@ -18,11 +18,12 @@ from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Kind, Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
+from distill.lesson import Above, Lesson, manifest_of
 from distill.member import SOURCE
 from distill.objective import Distillation
 from distill.recipe import Recipe
 from distill.recipe.sections import TimeAhead, TrainedTeacher
-from distill.scoring import Above, Lesson, finish, keep, manifest_of, score
+from distill.scoring import finish, keep, score
 
 CHUNK = 100_000
 """Rows whose representations are in memory at once."""

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
 from distill.sampling import FILL, WHOLE, Part, hidden
+from distill.standing import Standing
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
@@ -17,6 +19,10 @@ Predict = Callable[[Features], Prediction]
 
 CHUNK = 8192
 """Rows scored at once: enough to fill the processor, few enough for its caches."""
+
+
+GATHERED = 16_384
+"""Rows gathered at once where steps are smaller: as many as in a step of a whole stack, so that no call is for few."""
 
 
 @torch.no_grad()
@@ -71,6 +77,7 @@ class Feed:
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
         part: which part of each step is taken.
+        standing: how the sources stood shortly before each row, where the learner asks for it.
     """
 
     def __init__(
@@ -83,33 +90,75 @@ class Feed:
         heard: float = 0.0,
         representation: bool = False,
         part: Part = WHOLE,
+        standing: Standing | None = None,
     ) -> None:
         self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
+        self.standing = standing
 
     def __iter__(self) -> Iterator[Batch]:
-        """Gathers each step's rows at once."""
-        for step, whole in enumerate(self.steps, self.first):
-            own = self.part.of(whole.shape[-1])
-            rows = whole[:, own] if own.stop > own.start else whole.new_full((len(whole), 1), FILL)
-            batch = self.view.take(rows)
-            if self.view.hide.any():
-                batch = self._hide(batch, step, whole.shape[-1], own)
-            yield batch._replace(knowledge={name: self._hear(table, rows) for name, table in self.knowledge.items()})
+        """Gathers the rows of several small steps, or of one large one, at once."""
+        pairs = (pair for group in _grouped(self.steps) for pair in zip(group, self._gathered(group), strict=True))
+        for step, (whole, batch) in enumerate(pairs, self.first):
+            yield self._hide(batch, step, whole.shape[-1]) if self.view.hide.any() else batch
 
     def __len__(self) -> int:
         """Number of steps."""
         assert isinstance(self.steps, Sized)
         return len(self.steps)
 
-    def _hear(self, table: Knowledge, rows: Int[Tensor, "members rows"]) -> Signal:
+    def _gathered(self, group: Sequence[Int[Tensor, "members rows"]]) -> Iterator[Batch]:
+        """The batches of some steps, as far as they are ours."""
+        own = [self._own(rows) for rows in group]
+        if len(own) == 1:
+            yield self._take(own[0])
+        else:
+            yield from _cut(self._take(torch.cat([rows.flatten() for rows in own])), [rows.shape for rows in own])
+
+    def _own(self, whole: Int[Tensor, "members rows"]) -> Int[Tensor, "members rows"]:
+        """Our part of a step, or a fill where it has too few rows for all."""
+        own = self.part.of(whole.shape[-1])
+        return whole[:, own] if own.stop > own.start else whole.new_full((len(whole), 1), FILL)
+
+    def _take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
+        heard = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
+        stood = self.standing.at(rows) if self.standing else {}
+        return self.view.take(rows)._replace(knowledge=heard, standing=stood)
+
+    def _hear(self, table: Knowledge, rows: Int[Tensor, "*members rows"]) -> Signal:
         said, covered = table.take(rows, representation=self.representation)
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
-    def _hide(self, batch: Batch, step: int, rows: int, own: slice) -> Batch:
+    def _hide(self, batch: Batch, step: int, rows: int) -> Batch:
         """The same ids are hidden however many processes share the step."""
-        ids = batch.features.categorical
+        ids, own = batch.features.categorical, self.part.of(rows)
         if own.stop == own.start:
             return batch
         mask = hidden(self.view.hide, self.seeds[: len(ids)], step, rows)[:, own]
         return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))
+
+
+def _grouped(steps: Iterable[Int[Tensor, "members rows"]]) -> Iterator[list[Int[Tensor, "members rows"]]]:
+    """As many steps together as have `GATHERED` rows."""
+    group: list[Tensor] = []
+    for rows in steps:
+        group.append(rows)
+        if sum(map(torch.numel, group)) >= GATHERED:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _cut(whole: Batch, shapes: Sequence[torch.Size]) -> Iterator[Batch]:
+    """Batches whose rows stand one behind the other, taken apart; none is copied."""
+    leaves, form = tree_flatten(whole)
+    for of_step in zip(*(_parts(leaf, shapes) for leaf in leaves), strict=True):
+        yield tree_unflatten(of_step, form)
+
+
+def _parts(whole: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
+    if len(set(shapes)) == 1:
+        return whole.unflatten(0, (len(shapes), *shapes[0])).unbind()
+    parts = whole.split([shape.numel() for shape in shapes])
+    return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -94,12 +94,16 @@ class Fleet(nn.Module):
         call = self._call if self._direct else vmap(self._call)
         return lambda *inputs: call(tensors, *self._here(inputs))
 
-    def tables(self) -> list[nn.Parameter]:
-        """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read."""
+    def tables(self, *, sparse: bool = True) -> list[nn.Parameter]:
+        """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read.
+
+        Args:
+            sparse: False lets them hold all rows, as a program in one piece must have it.
+        """
         found = []
         for whole, one in zip(self._whole[0].modules(), self._blueprints[0].modules(), strict=True):
             if isinstance(whole, FieldEmbedding):
-                whole.sparse = one.sparse = True
+                whole.sparse = one.sparse = sparse
                 found.append(whole.weight)
         return found
 

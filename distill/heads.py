@@ -1,9 +1,10 @@
 """What helps learning and is never served: heads that stand beside the student and are left out of every export."""
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from distill.layers import Linear
-from distill.types import Prediction
+from distill.types import Prediction, Taught
 
 
 class AuxiliaryHead(nn.Module):
@@ -40,15 +41,36 @@ class Projector(nn.Module):
         return Prediction(served.logit, self.linear(served.representation))
 
 
-class Beside(nn.Module):
-    """What a recipe asks to stand beside a student: a second logit, a projector, or both."""
+class Gate(nn.Module):
+    """How far each of several teachers is believed about a row, by what the student knows of it.
 
-    def __init__(self, auxiliary: AuxiliaryHead | None, projector: Projector | None) -> None:
+    It learns from labels how to weigh what the teachers say, and moves nothing else: no gradient reaches the student.
+    Zeros at first, so that it begins without a preference. Ours, after the gates of mixtures of experts.
+
+    References:
+        Jacobs, Jordan, Nowlan, Hinton: Adaptive Mixtures of Local Experts, 1991.
+    """
+
+    def __init__(self, width: int, sources: int) -> None:
         super().__init__()
-        self.auxiliary, self.projector = auxiliary, projector
+        self.linear = Linear(width, sources)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
-    def forward(self, served: Prediction) -> Prediction:
+    def forward(self, served: Prediction) -> Float[Tensor, "*members rows sources"]:
+        """Natural logarithms of factors of the teachers' weights."""
+        return self.linear(served.representation.detach())
+
+
+class Beside(nn.Module):
+    """What a recipe asks to stand beside a student: a second logit, a projector, a gate, or several of them."""
+
+    def __init__(self, auxiliary: AuxiliaryHead | None, projector: Projector | None, gate: Gate | None = None) -> None:
+        super().__init__()
+        self.auxiliary, self.projector, self.gate = auxiliary, projector, gate
+
+    def forward(self, served: Prediction) -> Prediction | Taught:
         """What the teacher marks."""
         logit = self.auxiliary(served).logit if self.auxiliary else served.logit
         near = self.projector(served).representation if self.projector else served.representation
-        return Prediction(logit, near)
+        return Taught(logit, near, self.gate(served)) if self.gate else Prediction(logit, near)

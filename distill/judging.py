@@ -11,8 +11,9 @@ from distill.domains import domains_of
 from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
+from distill.panel import Panel, fingerprints, panel_of, said_by_all
 from distill.recipe import Recipe
-from distill.report import Entry, Outcomes, Results, leaderboard, with_hops
+from distill.report import Entry, Outcomes, Results, entropy_of, leaderboard, mean_spread, with_hops
 from distill.store import Store
 from distill.training import Student
 
@@ -31,11 +32,14 @@ def judged(
 ) -> dict:
     """The leaderboard, from the store if it is there; the arguments are those of `judge`."""
     failed = [student.member.name for student in students if student.reason]
-    name = f"{key}-{knowledge.manifest.fingerprint}"
+    others = fingerprints(recipe, impressions)
+    heard = knowledge.manifest.fingerprint
+    name = f"{key}-{fingerprint(heard, others) if others else heard}"
     path = store.tables / f"{name}-{fingerprint(failed)}.json" if failed else store.tables / f"{name}.json"
     if not path.exists():
         domain = domains_of(recipe, impressions, knowledge, store.knowledge) if recipe.domains else None
-        write_json(path, judge(recipe, key, impressions, knowledge, students, domain))
+        said = panel_of(said_by_all(recipe, impressions, store.knowledge, first=knowledge), recipe, impressions)
+        write_json(path, judge(recipe, key, impressions, said, students, domain))
     return read_json(path)
 
 
@@ -43,7 +47,7 @@ def judge(
     recipe: Recipe,
     key: str,
     impressions: Impressions,
-    knowledge: Knowledge,
+    knowledge: Knowledge | Panel,
     students: Sequence[Student],
     domain: Knowledge | None = None,
 ) -> dict:
@@ -53,7 +57,7 @@ def judge(
         recipe: what was run.
         key: the leaderboard's fingerprint.
         impressions: the rows.
-        knowledge: of the teacher.
+        knowledge: of the teacher, or of several together.
         students: both arms.
         domain: of the domain models, where there are any.
     """
@@ -71,10 +75,28 @@ def judge(
     )
     seed = derived_seed(recipe.seed, "evidence")
     table = leaderboard(results, recipe.evidence, seed)
+    if isinstance(knowledge, Panel):
+        table |= _teachers(impressions, knowledge, results.outcomes)
     if domain is None:
         return table
     heard = {one: _outcomes(impressions, domain, one, clusters, slicings) for one in verticals}
     return with_hops(table, results, heard, recipe.evidence, seed)
+
+
+def _teachers(impressions: Impressions, panel: Panel, outcomes: Mapping[str, Outcomes]) -> dict:
+    """What each of several teachers is worth on the test rows, and all of them together."""
+    rows = {vertical: torch.from_numpy(impressions.select(TEST, vertical)) for vertical in outcomes}
+    each = []
+    for name, table in panel.tables.items():
+        said = {vertical: table.take(own, representation=False) for vertical, own in rows.items()}
+        own = {
+            vertical: outcomes[vertical]._replace(teacher=one.prediction.logit.numpy(), covered=one.covered.numpy())
+            for vertical, one in said.items()
+        }
+        facts = {"name": name, "class": table.manifest.teacher, "kind": table.manifest.kind}
+        each.append(facts | {"weight": panel.weights[name], "ne": entropy_of(own)})
+    spread = mean_spread({vertical: panel.spread(own).numpy() for vertical, own in rows.items()}, outcomes)
+    return {"teachers": each, "together": {"ne": entropy_of(outcomes), "spread": spread}}
 
 
 def clusters_of(impressions: Impressions) -> np.ndarray:
@@ -92,7 +114,7 @@ def clusters_of(impressions: Impressions) -> np.ndarray:
 
 def _outcomes(
     impressions: Impressions,
-    knowledge: Knowledge,
+    knowledge: Knowledge | Panel,
     vertical: str,
     clusters: np.ndarray,
     slicings: Mapping[str, Slicing],
@@ -110,14 +132,14 @@ def _outcomes(
     )
 
 
-def _coverage(impressions: Impressions, knowledge: Knowledge, vertical: str) -> float | None:
+def _coverage(impressions: Impressions, knowledge: Knowledge | Panel, vertical: str) -> float | None:
     """Share of the training rows that the teacher scored."""
     rows = impressions.select(TRAIN, vertical)
     _, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     return float(covered.float().mean()) if len(rows) else None
 
 
-def _age(impressions: Impressions, knowledge: Knowledge) -> float | None:
+def _age(impressions: Impressions, knowledge: Knowledge | Panel) -> float | None:
     """Days from the last label that the teacher had seen to the first test row."""
     unit, test = seconds_a_unit(impressions), impressions.select(TEST)
     if unit is None or knowledge.manifest.cut_off is None or not len(test):
@@ -126,7 +148,7 @@ def _age(impressions: Impressions, knowledge: Knowledge) -> float | None:
 
 
 def _entry(
-    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, domain: Knowledge | None, student: Student
+    recipe: Recipe, impressions: Impressions, knowledge: Knowledge | Panel, domain: Knowledge | None, student: Student
 ) -> Entry:
     member = student.member
     distilled = member.arm == "distilled"

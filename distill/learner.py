@@ -3,7 +3,8 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from torch import Tensor
 
+from distill.ahead import Ahead
 from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
 from distill.objective import Losses, Objective
@@ -22,6 +24,9 @@ from distill.types import Batch, Prediction
 
 Precision = Literal["fp32", "bf16"]
 _PLUGINS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+NEVER = -1
+"""Stands for the step at which a member fails that does not."""
 
 LIVE = "live"
 """Name, in a state, of the members that are still in the stack: whether each is sound."""
@@ -57,7 +62,8 @@ class Learner(LightningModule):
         objective: what a batch costs.
         pace: how fast and how long.
         heads: makes the fleet of auxiliary heads, if the teacher marks one.
-        compiled: whether torch.compile makes one program of forward, objective and backward.
+        compiled: whether torch.compile makes one program of forward, objective and backward; on an accelerator its
+            calls are recorded once and replayed (CUDA graphs), so that a step is not held up by who calls.
 
     Attributes:
         served: what the members said in the last step, before they learnt from it.
@@ -77,12 +83,12 @@ class Learner(LightningModule):
         self.objective, self.pace = objective, pace
         self.fleet: Fleet | None = None
         self.heads: Fleet | None = None
-        self.failed: dict[int, int] = {}
+        self.failed_at = torch.full((len(pace.seeds),), NEVER)
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
         self.served: Prediction | None = None
-        self.cost = torch.compile(self._cost) if compiled else self._cost
+        self.compiled, self.cost = compiled, self._cost
 
     def configure_model(self) -> None:
         """Builds the fleet, once."""
@@ -93,8 +99,12 @@ class Learner(LightningModule):
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
         pace = self.pace
-        self.adam = self.kind(self.parameters(), pace.rates, self.fleet.tables(), pace.tables, pace.longest)
-        self.costs = self.costs.to(self.device)
+        whole = self.compiled and self.kind is StackAdam and pace.tables == "adam"
+        tables = self.fleet.tables(sparse=not whole)
+        self.adam = self.kind(self.parameters(), pace.rates, tables, pace.tables, pace.longest)
+        self.costs, self.failed_at = self.costs.to(self.device), self.failed_at.to(self.device)
+        if self.compiled:
+            self.cost = torch.compile(self._cost, mode=None if self.device.type == "cpu" else "reduce-overhead")
         if self._resumed:
             self._narrow(len(self._resumed[LIVE]))
             self.adam.quarantine(self._resumed[LIVE])
@@ -110,6 +120,8 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
+        if self.compiled:
+            self._get_ready(batch, first=index == 0)
         losses, served = self.cost(batch)
         self.served = Prediction(*(said.detach() for said in served))
         self._watch(losses.member.detach(), self.first_step + index)
@@ -126,18 +138,30 @@ class Learner(LightningModule):
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from: weights, moments, and who is still in the stack and sound."""
-        return {name: tensor.detach() for name, tensor in self._goes_on().items()} | {
-            LIVE: torch.tensor(self.adam.live)
-        }
+        return {name: tensor.detach() for name, tensor in self._goes_on().items()} | {LIVE: self.adam.live}
 
     def resume(self, state: dict[str, Tensor], step: int, failed: Mapping[int, int] = MappingProxyType({})) -> None:
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
-        self._resumed, self.first_step, self.failed = state, step, dict(failed)
+        self._resumed, self.first_step = state, step
+        for member, at in failed.items():
+            self.failed_at[member] = at
+
+    @property
+    def failed(self) -> dict[int, int]:
+        """Place of each member whose loss was no longer finite -> at which step; asking waits for the device."""
+        return {member: step for member, step in enumerate(self.failed_at.tolist()) if step != NEVER}
 
     def _cost(self, batch: Batch) -> tuple[Losses, Prediction]:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
         return self.objective(served, taught, batch), served
+
+    @torch.no_grad()
+    def _get_ready(self, batch: Batch, first: bool) -> None:
+        """Lets the fleets try out how they run before a program is made of that; what the last run left may go."""
+        if first:
+            self._cost(batch)
+        torch.compiler.cudagraph_mark_step_begin()
 
     def _goes_on(self) -> dict[str, Tensor]:
         moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
@@ -156,10 +180,9 @@ class Learner(LightningModule):
 
     def _watch(self, cost: Float[Tensor, " members"], step: int) -> None:
         healthy = cost.isfinite()
-        if not healthy.all():
-            for member in (~healthy).nonzero().flatten().tolist():
-                self.failed.setdefault(member, step)
-            self.adam.quarantine(healthy)
+        self.adam.quarantine(healthy)
+        at = self.failed_at[: len(cost)]
+        at.masked_fill_(~healthy & (at == NEVER), step)
         self.costs[: len(cost)] += cost.nan_to_num(0.0)
 
 
@@ -192,7 +215,7 @@ def keep_programs(folder: Path) -> None:
 
 def train(
     learner: Learner,
-    batches: Iterable[Batch],
+    batches: Collection[Batch],
     callbacks: list[Callback],
     device: str = "auto",
     precision: Precision = "fp32",
@@ -220,4 +243,8 @@ def train(
             callbacks=callbacks,
             barebones=True,
         )
-        trainer.fit(learner, batches)
+        if trainer.strategy.root_device.type == "cpu":
+            trainer.fit(learner, batches)
+        else:
+            with closing(Ahead(batches, pinned=trainer.strategy.root_device.type == "cuda")) as coming:
+                trainer.fit(learner, coming)

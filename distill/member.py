@@ -9,7 +9,9 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
+from distill.recipe.moves import LogitChannel
 from distill.recipe.sections import Students
+from distill.recipe.several import Combine
 from distill.sampling import pass_steps
 
 Arm = Literal["distilled", "control"]
@@ -18,6 +20,12 @@ SOURCE = "teacher"
 DOMAIN = "domain"
 """Name of what the models of domains say."""
 
+
+LOGIT_SETTINGS = {
+    **dict.fromkeys(("weight", "temperature", "certainty"), True),
+    "combine": {"weights": True, "recent": {"temperature"}},
+}
+"""What of the logit channel is a number of each member of its own."""
 
 FORMAT = 2
 """Version of what is kept of a student; it counts up when an older one cannot be read any more."""
@@ -100,7 +108,7 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
     own = {
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
-        "distill": {"logit": {"weight", "temperature"}, "representation": {"weight"}},
+        "distill": {"logit": LOGIT_SETTINGS, "representation": {"weight"}},
     }
     matched = students.distill.representation.weight > 0
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
@@ -184,7 +192,7 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     rates = {**students.model.rates, **students.train.rates}
     if arm == "control":
         return {**rates, "logit_weight": 0.0, "temperature": 1.0}
-    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature}
+    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature, **_heard(logit)}
     if representation.weight:
         settings["representation_weight"] = representation.weight
     sharing = students.distill.sharing
@@ -194,12 +202,30 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     return settings
 
 
+def _heard(logit: LogitChannel) -> dict[str, float]:
+    """How a member hears several teachers, as far as the recipe says so."""
+    combine = logit.combine
+    settings = {f"weight/{name}": weight for name, weight in (combine.weights or {}).items()}
+    if combine.recent is not None:
+        settings["recent_temperature"] = combine.recent.temperature
+    if logit.certainty is not None:
+        settings["certainty"] = logit.certainty
+    return settings
+
+
 def _lesson(students: Students, knowledge: str) -> list[object]:
     """What decides how a distilled student turns out, beyond what its twin has too."""
     distill, lesson = students.distill, [knowledge, students.distill.logit.head]
     if distill.representation.weight:
         lesson.append(distill.representation.loss)
+    lesson += _combined(distill.logit.combine)
     return lesson + [one for one in (distill.input, distill.sharing) if one is not None]
+
+
+def _combined(combine: Combine) -> list[object]:
+    """How several teachers become one, as far as it is no number: settings say the rest."""
+    recent = combine.recent
+    return [*([recent.rows, recent.by] if recent else []), *(["gate"] if combine.gate else [])]
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:

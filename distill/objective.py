@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
+from distill.ensemble import Heard, certainty, heard, recent
 from distill.losses import binary_cross_entropy, logit_distillation
-from distill.types import Batch, Prediction, Signal
+from distill.types import Batch, Prediction, Taught
 
 
 class Losses(NamedTuple):
@@ -21,16 +22,41 @@ class Distillation(NamedTuple):
     """How members learn from what others say: vectors, so that a sweep and its controls are one fleet.
 
     Attributes:
-        sources: name of a source in `Batch.knowledge` -> its weight in the mean of log-odds that is learnt from.
+        sources: name of a source in `Batch.knowledge` -> its weight in the mean of log-odds that is learnt from,
+            perhaps one a member.
         weight: on the serving head the teacher's share of the blend; on the auxiliary head a factor. 0 for a control.
         temperature: divides both log-odds.
         head: which logit the teacher marks.
+        recent: temperature at which sources that did better shortly before a row count for more; None if nobody asks.
+        certainty: spread of the sources at which a row's weight is halved; infinite for a member that does not ask.
     """
 
-    sources: Mapping[str, float]
+    sources: Mapping[str, Tensor | float]
     weight: Float[Tensor, " members"]
     temperature: Float[Tensor, " members"]
     head: Literal["serving", "auxiliary"]
+    recent: Float[Tensor, " members"] | None = None
+    certainty: Float[Tensor, " members"] | None = None
+
+    def hear(self, batch: Batch, taught: Prediction | Taught) -> Heard:
+        """What the sources say of a batch together."""
+        live, like = len(batch.label), batch.label
+        sources = {name: _of_each(weight, like) for name, weight in self.sources.items()}
+        scores = []
+        if self.recent is not None:
+            standing = {name: batch.standing[name] for name in sources}
+            scores.append(recent(standing, self.recent.to(like)[:live]))
+        if isinstance(taught, Taught):
+            scores.append(taught.gate.movedim(-1, 0)[..., None])
+        return heard(batch.knowledge, sources, sum(scores) if scores else None)
+
+    def shares(self, said: Heard) -> Float[Tensor, "members rows tasks"]:
+        """The weight of each mark: the member's, where anybody has scored the row and as far as they agree."""
+        live = len(said.logit)
+        share = self.weight.to(said.logit)[:live, None, None] * said.covered[..., None]
+        if self.certainty is None:
+            return share
+        return share * certainty(said.spread, self.certainty.to(said.logit)[:live, None, None])
 
 
 class Matching(NamedTuple):
@@ -51,13 +77,14 @@ class Objective:
     """Mean over rows by weight, sum over tasks and over members: members never feel each other.
 
     With `head: serving`, a row costs (1 - w) BCE(label) + w KD(teacher), and plain BCE where the teacher has not
-    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher).
+    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher). What a gate
+    costs is no member's loss, since it teaches the gate alone.
     """
 
     def __init__(self, distillation: Distillation | None = None, matching: Matching | None = None) -> None:
         self.distillation, self.matching = distillation, matching
 
-    def __call__(self, served: Prediction, taught: Prediction, batch: Batch) -> Losses:
+    def __call__(self, served: Prediction, taught: Prediction | Taught, batch: Batch) -> Losses:
         """The losses of one step.
 
         Args:
@@ -66,39 +93,38 @@ class Objective:
                 `served` itself where nothing stands beside the student.
             batch: the rows.
         """
-        row = self._rows(served, taught, batch).sum(-1)
+        said = self.distillation.hear(batch, taught) if self.distillation else None
+        row = self._rows(served, taught, batch, said).sum(-1)
         if self.matching is not None:
             row = row + self._matched(taught, batch, self.matching)
         weight = batch.weight.to(row.dtype)
         weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
         member = (row * weight).sum(-1)
-        return Losses(member.sum(), member)
+        if not isinstance(taught, Taught):
+            return Losses(member.sum(), member)
+        return Losses(member.sum() + (self._gated(batch, said).sum(-1) * weight).sum(), member)
 
-    def _rows(self, served: Prediction, taught: Prediction, batch: Batch) -> Float[Tensor, "members rows tasks"]:
+    def _rows(
+        self, served: Prediction, taught: Prediction | Taught, batch: Batch, said: Heard | None
+    ) -> Float[Tensor, "members rows tasks"]:
         label = batch.valid * binary_cross_entropy(served.logit, batch.label)
-        if self.distillation is None:
+        if said is None:
             return label
-        sources, weight, temperature, head = self.distillation
-        weight, temperature = weight.to(label), temperature.to(label)
-        teacher, covered = heard(batch.knowledge, sources)
-        share = weight[: len(label), None, None] * covered[..., None]
-        marked = logit_distillation(taught.logit, teacher, temperature[: len(label), None, None])
-        return label * (1 - share) + marked * share if head == "serving" else label + marked * share
+        share, temperature = self.distillation.shares(said), self.distillation.temperature.to(label)
+        marked = logit_distillation(taught.logit, said.logit, temperature[: len(label), None, None])
+        return label * (1 - share) + marked * share if self.distillation.head == "serving" else label + marked * share
 
-    def _matched(self, taught: Prediction, batch: Batch, matching: Matching) -> Float[Tensor, "members rows"]:
+    def _gated(self, batch: Batch, said: Heard) -> Float[Tensor, "members rows tasks"]:
+        """What the gate learns from: the labels, by what the teachers say as it weighs them."""
+        asked = (self.distillation.weight.to(said.logit) > 0)[: len(said.logit), None, None]
+        return asked * said.covered[..., None] * batch.valid * binary_cross_entropy(said.logit, batch.label)
+
+    def _matched(self, taught: Prediction | Taught, batch: Batch, matching: Matching) -> Float[Tensor, "members rows"]:
         teacher, covered = batch.knowledge[matching.source]
         near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
         return near * covered * matching.weight.to(near)[: len(near), None]
 
 
-def heard(
-    knowledge: Mapping[str, Signal], sources: Mapping[str, float]
-) -> tuple[Float[Tensor, "members rows tasks"], Bool[Tensor, "members rows"]]:
-    """The weighted mean of the log-odds of all sources that scored a row, and which rows any of them scored."""
-    if len(sources) == 1:
-        said, covered = knowledge[next(iter(sources))]
-        return said.logit, covered
-    signals = [knowledge[name] for name in sources]
-    weights = [weight * one.covered[..., None] for weight, one in zip(sources.values(), signals, strict=True)]
-    total = sum(weight * one.prediction.logit for weight, one in zip(weights, signals, strict=True))
-    return total / sum(weights).clamp_min(1e-12), sum(one.covered for one in signals) > 0
+def _of_each(weight: Tensor | float, like: Float[Tensor, "members rows tasks"]) -> Float[Tensor, " members"]:
+    """A weight for each member that is still in the stack."""
+    return weight.to(like)[: len(like)] if isinstance(weight, Tensor) else like.new_full(like.shape[:1], weight)

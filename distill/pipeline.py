@@ -6,19 +6,20 @@ from typing import Any
 
 import torch
 
-from distill.auditing import audited
+from distill.auditing import audit, audited, sentences
 from distill.data.impressions import TRAIN, Impressions, load
 from distill.data.slicing import require
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
-from distill.knowledge import Knowledge, import_table
+from distill.knowledge import Knowledge
 from distill.learner import accelerator, keep_programs
-from distill.member import roster
+from distill.member import SOURCE, roster
+from distill.panel import Seat, lesson_of, panel_of, said_by_all, seats
 from distill.planning import plan
 from distill.progress import Progress
-from distill.ranks import taught
+from distill.ranks import train_together
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, sources_of, started
@@ -27,7 +28,7 @@ from distill.spent import account, accounted, age
 from distill.store import Store
 from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, domains_table, heard_fingerprint, lesson_of
+from distill.transfer import course_of, domains_table, heard_fingerprint
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -70,12 +71,14 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
             path = store.latest / f"{fingerprint(identity(recipe))}.json"
             before = read_json(path) if path.exists() else {}
-            table |= _taken(table, progress, before, knowledge)
+            tables = said_by_all(recipe, impressions, store.knowledge, first=knowledge)
+            table |= _taken(table, progress, before, list(tables.values()))
             same = before.get("fingerprint") == table["fingerprint"] and "time" in before
-            table["time"] = before["time"] if same else account(table["seconds"], knowledge.time, begun)
+            spent = [one.time for one in tables.values()]
+            table["time"] = before["time"] if same else account(table["seconds"], spent, begun)
             progress.note(accounted(table["time"]))
             table |= {"settings": identity(recipe), "environment": environment()}
-            sources = sources_of(recipe, knowledge, domain, impressions.fingerprint)
+            sources = sources_of(recipe, tables, domain, impressions.fingerprint)
             told = records(recipe, table, students, impressions.fingerprint, sources)
             table = _publish(table, students, told, tracker, progress)
         table["seconds"] = progress.seconds | table["seconds"]
@@ -83,13 +86,13 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     return table
 
 
-def _taken(table: Table, progress: Progress, before: Table, knowledge: Knowledge) -> Table:
+def _taken(table: Table, progress: Progress, before: Table, tables: Sequence[Knowledge]) -> Table:
     """Seconds and cost. A stage that was found done took what it took when it was done."""
     same = before.get("fingerprint") == table["fingerprint"]
     took = dict(progress.seconds) | (before["seconds"] if same else {})
     cpu = dict(progress.cpu) | (before.get("cpu_seconds", {}) if same else {})
-    scored = knowledge.facts.get("covered", 0)
-    size = sum(path.stat().st_size for path in knowledge.folder.rglob("*") if path.is_file())
+    scored = sum(one.facts.get("covered", 0) for one in tables)
+    size = sum(path.stat().st_size for one in tables for path in one.folder.rglob("*") if path.is_file())
     return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
 
 
@@ -125,18 +128,29 @@ def read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
 
 
 def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Progress) -> Knowledge:
-    """The stage `teacher`: what it says of every row."""
-    teacher = recipe.teacher
+    """The stage `teacher`: what it says of every row, and what others say, where there are any; the first's table."""
+    rows = [_rows_learnt(recipe, impressions, seat) for seat in seats(recipe)]
+    with progress.stage("teacher", sum(rows) or None) as bar:
+        train_together(recipe, impressions, store, bar.advance)
+        tables = said_by_all(recipe, impressions, store.knowledge, bar.advance)
+    for name, table in tables.items():
+        whose = "the teacher's" if len(tables) == 1 else f"{name}'s"
+        for sentence in audited(table, whose) if "audit" in table.facts else ():
+            progress.note(sentence)
+    if len(tables) > 1:
+        panel = panel_of(tables, recipe, impressions)
+        for sentence in sentences(audit(panel, impressions), panel.manifest.kind, "the teachers' common"):
+            progress.note(sentence)
+    return tables[SOURCE]
+
+
+def _rows_learnt(recipe: Recipe, impressions: Impressions, seat: Seat) -> int:
+    """Rows of all steps of a teacher; none of one that lives elsewhere."""
+    teacher = seat.teacher
     if isinstance(teacher, OutsideTeacher):
-        with progress.stage("teacher"):
-            return import_table(teacher.knowledge, impressions, store.knowledge)
+        return 0
     copies = teacher.score.folds - 1 if isinstance(teacher.score, CrossFit) else 1
-    lesson = lesson_of(recipe, impressions)
-    with progress.stage("teacher", copies * teacher.train.epochs * len(lesson.learnt_rows)) as bar:
-        knowledge = taught(recipe, lesson._replace(tell=bar.advance), store)
-    for sentence in audited(knowledge):
-        progress.note(sentence)
-    return knowledge
+    return copies * teacher.train.epochs * len(lesson_of(recipe, impressions, seat=seat).learnt_rows)
 
 
 def domains(

@@ -1,19 +1,20 @@
 """Planning: what a run would do, without doing it."""
 
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
-from distill.cost import OPTIMIZER_COPIES, cost
+from distill.cost import OPTIMIZER_COPIES, Cost, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
-from distill.member import Member, roster
+from distill.lesson import manifest_of
+from distill.member import SOURCE, Member, roster
+from distill.panel import Seat, lesson_of, seats
 from distill.ranker import resolve
 from distill.recipe import Recipe
 from distill.recipe.sections import Model, OutsideTeacher
-from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
-from distill.transfer import heard_fingerprint, lesson_of
+from distill.transfer import heard_fingerprint
 from distill.types import FeatureSchema
 
 
@@ -27,7 +28,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     """
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
-    teacher, knowledge = teacher_stage(recipe, impressions, store.knowledge)
+    teachers = teacher_stages(recipe, impressions, store.knowledge)
+    knowledge, teacher = next(iter(teachers.items()))
     view = impressions.view(recipe.students.features, "vertical")
     members = roster(recipe.students, impressions, view, heard_fingerprint(recipe, impressions, knowledge), recipe.seed)
     new = wanting(members, store.cohorts, recipe.trainer.device)
@@ -36,12 +38,12 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     missing = sum(len(cohort.members) for cohort in new)
     domains = _domains(recipe, impressions, teacher["kind"], knowledge, store.knowledge)
     return {
-        "stages": [data_stage(impressions), teacher, *domains, _students(recipe, members, missing)],
+        "stages": [data_stage(impressions), *teachers.values(), *domains, _students(recipe, members, missing)],
         "sizes": _sizes(recipe, impressions),
         "cohorts": cohorts,
         "members": len(members),
         "cached": len(members) - missing,
-        "bytes": sum(stage["bytes"] for stage in (teacher, *domains)) + sum(cohort["bytes"] for cohort in cohorts),
+        "bytes": sum(one["bytes"] for one in (*teachers.values(), *domains, *cohorts)),
         "memory": max((cohort["memory"] for cohort in cohorts), default=0),
         "seconds": None,
         "changes": impressions.changes,
@@ -56,23 +58,30 @@ def data_stage(impressions: Impressions) -> dict[str, Any]:
     return {"stage": "data", "cached": True, "rows": rows, "verticals": len(impressions.verticals)}
 
 
-def teacher_stage(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> tuple[dict[str, Any], str]:
-    """The stage, and the fingerprint of its knowledge."""
-    if isinstance(recipe.teacher, OutsideTeacher):
-        manifest = import_table(recipe.teacher.knowledge, impressions, store).manifest
-        said = {"knowledge": str(recipe.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
-        return {"stage": "teacher", "cached": True, **said}, manifest.fingerprint
-    lesson = lesson_of(recipe, impressions)
-    manifest = manifest_of(lesson)
+def teacher_stages(recipe: Recipe, impressions: Impressions, store: KnowledgeStore) -> dict[str, dict[str, Any]]:
+    """Fingerprint of what a teacher says -> its stage; the first one first."""
+    return dict(_teacher_stage(recipe, impressions, store, seat) for seat in seats(recipe))
+
+
+def _teacher_stage(
+    recipe: Recipe, impressions: Impressions, store: KnowledgeStore, seat: Seat
+) -> tuple[str, dict[str, Any]]:
+    name = seat.name if seat.name == SOURCE else f"{SOURCE} {seat.name}"
+    if isinstance(seat.teacher, OutsideTeacher):
+        manifest = import_table(seat.teacher.knowledge, impressions, store).manifest
+        said = {"knowledge": str(seat.teacher.knowledge), "kind": manifest.kind, "bytes": 0}
+        return manifest.fingerprint, {"stage": name, "cached": True, **said}
+    lesson = lesson_of(recipe, impressions, seat=seat)
+    manifest, settings = manifest_of(lesson), seat.teacher.train
     stage = {
-        "stage": "teacher",
+        "stage": name,
         "cached": store.find(manifest.fingerprint) is not None,
         "class": manifest.teacher,
         "kind": manifest.kind,
-        "steps": -(-len(lesson.learnt_rows) // recipe.teacher.train.batch) * recipe.teacher.train.epochs,
+        "steps": -(-len(lesson.learnt_rows) // settings.batch) * settings.epochs,
         "bytes": _table_bytes(manifest),
     }
-    return stage, manifest.fingerprint
+    return manifest.fingerprint, stage
 
 
 def _domains(
@@ -95,20 +104,39 @@ def _domains(
     return [stage]
 
 
+class Size(NamedTuple):
+    """The teacher in one setting of its dial, where it has one.
+
+    Attributes:
+        name: the setting; None where there is no dial.
+        chosen: whether the recipe has it.
+        cost: what it takes.
+    """
+
+    name: str | None
+    chosen: bool
+    cost: Cost
+
+
+def sizes(model: Model, schema: FeatureSchema) -> list[Size]:
+    """What a ranker costs; where one dial sets its size, what each setting of the dial would, all else as given."""
+    dial = type(model.config).model_fields.get("size")
+    return [_size(model, schema, name) for name in (get_args(dial.annotation) if dial else (None,))]
+
+
+def _size(model: Model, schema: FeatureSchema, name: str | None) -> Size:
+    config = model.config if name is None else model.config.model_copy(update={"size": name})
+    return Size(name, config == model.config, cost(lambda: resolve(model.path)(schema, config), schema))
+
+
 def _sizes(recipe: Recipe, impressions: Impressions) -> list[dict[str, Any]]:
-    """What the teacher costs; where one dial sets its size, what each setting of the dial would, all else as given."""
     if isinstance(recipe.teacher, OutsideTeacher):
         return []
     model, schema = recipe.teacher.model, impressions.view(recipe.teacher.features, "all").schema(None)
-    dial = type(model.config).model_fields.get("size")
-    sizes = get_args(dial.annotation) if dial else (None,)
-    return [_size(model, schema, size) for size in sizes]
-
-
-def _size(model: Model, schema: FeatureSchema, size: str | None) -> dict[str, Any]:
-    config = model.config if size is None else model.config.model_copy(update={"size": size})
-    counted = cost(lambda: resolve(model.path)(schema, config), schema)
-    return {"class": model.path, "size": size, "chosen": config == model.config, **counted._asdict()}
+    return [
+        {"class": model.path, "size": one.name, "chosen": one.chosen, **one.cost._asdict()}
+        for one in sizes(model, schema)
+    ]
 
 
 def _students(recipe: Recipe, members: list[Member], missing: int) -> dict[str, Any]:

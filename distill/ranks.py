@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from distill.data.impressions import load
+from distill.data.impressions import Impressions, load
 from distill.errors import DistillError, Fault, RecipeError, TrainingError
-from distill.knowledge import Knowledge
 from distill.learner import accelerator, keep_programs
+from distill.lesson import Lesson, lesson_fingerprint
+from distill.panel import lesson_of, seats
 from distill.recipe import Recipe
-from distill.scoring import Lesson, knowledge_of, manifest_of
+from distill.recipe.sections import OutsideTeacher
+from distill.scoring import knowledge_of
 from distill.store import Store
-from distill.transfer import lesson_of
 from distill.workers import ATTEMPTS, GRACE
 
 HERE = "127.0.0.1"
@@ -47,30 +48,27 @@ class Task(NamedTuple):
     parent: int
 
 
-def taught(recipe: Recipe, lesson: Lesson, store: Store) -> Knowledge:
-    """The teacher's table of knowledge: found, gone on with, or made, by as many processes as the recipe says.
+def train_together(recipe: Recipe, impressions: Impressions, store: Store, tell: Tell) -> None:
+    """Makes the table of every teacher that is trained, by as many processes as the recipe says; by one alone, none.
 
     Where torchrun or Slurm has started this process among others, it joins them as the first; else the others are
     started here. When one dies all are started again, and go on from the last checkpoint.
 
     Args:
-        recipe: whose teacher.
-        lesson: what it is trained with; its `tell` hears of the rows of each step.
-        store: where the table is.
+        recipe: whose teachers.
+        impressions: the rows.
+        store: where the tables are.
+        tell: called with the rows of each step.
 
     Raises:
         TrainingError: processes died again and again.
     """
     if recipe.trainer.strategy == "single":
-        return knowledge_of(lesson, store.knowledge)
-    found = store.knowledge.find(manifest_of(lesson).fingerprint)
+        return
     if enlisted(recipe):
-        return _among_others(recipe, lesson, store)
-    if found is None:
-        _start_again(recipe, lesson.tell)
-        found = store.knowledge.find(manifest_of(lesson).fingerprint)
-        assert found is not None, "processes that end well have left a table"
-    return found
+        _among_others(recipe, impressions, store, tell)
+    elif not all(store.knowledge.find(lesson_fingerprint(one)) for one in _lessons(recipe, impressions, tell)):
+        _start_again(recipe, tell)
 
 
 def enlisted(recipe: Recipe) -> bool:
@@ -107,16 +105,16 @@ def follow(recipe: Recipe) -> None:
     place = given()
     assert place is not None
     with joined(place, accelerator(recipe.trainer.device)):  # Which waits until the first one has read the data.
-        _learn(recipe, lambda rows: None)
+        _join(recipe, lambda rows: None)
 
 
-def _among_others(recipe: Recipe, lesson: Lesson, store: Store) -> Knowledge:
+def _among_others(recipe: Recipe, impressions: Impressions, store: Store, tell: Tell) -> None:
     from distill.distributed import given, joined
 
     place = given()
     assert place is not None
     with joined(place, accelerator(recipe.trainer.device)):
-        return knowledge_of(lesson, store.knowledge)
+        _learn(_lessons(recipe, impressions, tell), store)
 
 
 def _start_again(recipe: Recipe, tell: Tell) -> None:
@@ -195,7 +193,7 @@ def _work(connection: Connection, task: Task) -> None:
     place = Place(task.rank, task.recipe.trainer.devices, task.rank, HERE, task.port)
     try:
         with joined(place, accelerator(task.recipe.trainer.device)):
-            _learn(task.recipe, _teller(connection, task))
+            _join(task.recipe, _teller(connection, task))
         connection.send(("done", None))
     except DistillError as error:
         connection.send(("failed", error))
@@ -207,10 +205,23 @@ def _work(connection: Connection, task: Task) -> None:
         connection.send(("failed", RuntimeError(f"in process {task.rank}:\n{traceback.format_exc()}")))
 
 
-def _learn(recipe: Recipe, tell: Tell) -> None:
+def _join(recipe: Recipe, tell: Tell) -> None:
+    """What a process does in a group that another one leads."""
     store = Store(recipe.store)
     keep_programs(store.programs)
-    knowledge_of(lesson_of(recipe, load(recipe.data, store.data), tell), store.knowledge)
+    _learn(_lessons(recipe, load(recipe.data, store.data), tell), store)
+
+
+def _learn(lessons: Iterable[Lesson], store: Store) -> None:
+    """All processes, one teacher after another; those whose table is there are passed over."""
+    for lesson in lessons:
+        knowledge_of(lesson, store.knowledge)
+
+
+def _lessons(recipe: Recipe, impressions: Impressions, tell: Tell) -> list[Lesson]:
+    """Of every teacher that is trained, in the order of their seats."""
+    here = [seat for seat in seats(recipe) if not isinstance(seat.teacher, OutsideTeacher)]
+    return [lesson_of(recipe, impressions, tell, seat) for seat in here]
 
 
 def _left_alone(error: RuntimeError) -> bool:

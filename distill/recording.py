@@ -9,6 +9,7 @@ from distill.data.negatives import shares
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
 from distill.member import Member
+from distill.panel import seats, together
 from distill.recipe import Recipe, show
 from distill.recipe.sections import OutsideTeacher
 from distill.report import Facts, drawings, flat, markdown, page, student_note
@@ -79,25 +80,28 @@ def records(
         yield child(recipe, key, student, rows[student.member.name], heard(recipe, sources))
 
 
-def sources_of(recipe: Recipe, knowledge: Knowledge, domain: Knowledge | None, data: str) -> list[RunRecord]:
-    """The teacher, and the domain models that it taught where there are any; recipes that share one share its run.
+def sources_of(recipe: Recipe, tables: Mapping[str, Knowledge], domain: Knowledge | None, data: str) -> list[RunRecord]:
+    """The teachers, and the domain models that the first taught where there are any; recipes that share one share its
+    run.
 
     Args:
         recipe: one that was run.
-        knowledge: of its teacher.
+        tables: of its teachers, by name of the source.
         domain: of its domain models.
         data: fingerprint of the impressions.
     """
-    teacher = _source("teacher", recipe.teacher, knowledge, {recipe.name: data})
+    sections = {seat.name: seat.teacher for seat in seats(recipe)}
+    teachers = [_source("teacher", sections[name], table, {recipe.name: data}) for name, table in tables.items()]
     if domain is None:
-        return [teacher]
-    return [teacher, replace(_source("domain", recipe.domains, domain, teacher.datasets), taught_by=(teacher.key,))]
+        return teachers
+    teacher = teachers[0]
+    return [*teachers, replace(_source("domain", recipe.domains, domain, teacher.datasets), taught_by=(teacher.key,))]
 
 
 def heard(recipe: Recipe, sources: Sequence[RunRecord]) -> list[str]:
     """Keys of the sources that the students of a recipe learned from."""
-    keys = [record.key for record in sources]
-    return {"teacher": keys[:1], "domain": keys[-1:], "both": keys}[recipe.source]
+    roles = {"teacher": ("teacher",), "domain": ("domain",), "both": ("teacher", "domain")}[recipe.source]
+    return [record.key for record in sources if record.tags["distill.role"] in roles]
 
 
 def _source(role: str, section: Settings | None, knowledge: Knowledge, datasets: Mapping[str, str]) -> RunRecord:
@@ -153,7 +157,9 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
     begun = started(recipe, key, data)
     return replace(
         begun,
-        metrics=dict(table["summary"]) | {f"time/{name}": spent for name, spent in table.get("time", {}).items()},
+        metrics=table["summary"]
+        | {f"ne_teacher/{one['name']}": one["ne"] for one in table.get("teachers", ())}
+        | {f"time/{name}": spent for name, spent in table.get("time", {}).items()},
         artifacts={
             **begun.artifacts,
             "leaderboard.md": text,
@@ -167,8 +173,12 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
 
 
 def _teacher(recipe: Recipe) -> str:
-    teacher = recipe.teacher
-    return str(teacher.knowledge) if isinstance(teacher, OutsideTeacher) else teacher.model.path
+    return together(
+        [
+            str(one.teacher.knowledge) if isinstance(one.teacher, OutsideTeacher) else one.teacher.model.path
+            for one in seats(recipe)
+        ]
+    )
 
 
 def child(

@@ -13,9 +13,9 @@ from distill.domains import groups
 from distill.feed import predictions
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
+from distill.lesson import Lesson
 from distill.ranker import Ranker
 from distill.recipe import Recipe
-from distill.scoring import Lesson
 from distill.sharing import DomainModels, TeacherTables, starts, widest
 from distill.types import PAD, UNSEEN, Batch
 

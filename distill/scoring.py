@@ -1,9 +1,9 @@
 """Scoring: trains the teacher and lets it label the log, without its having seen the labels it speaks of."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +12,17 @@ from safetensors.torch import save_file
 
 from distill.auditing import audit
 from distill.callbacks import Advance, Passes, Timing
-from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
+from distill.data.impressions import TRAIN, Impressions
 from distill.feed import CHUNK, Feed, Predict, predictions
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
-from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
+from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
 from distill.learner import Learner, Pace, train
-from distill.objective import Distillation, Objective
+from distill.lesson import Lesson, manifest_of
+from distill.objective import Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import CrossFit, TrainedTeacher
-from distill.recipe.trainer import Trainer
+from distill.recipe.sections import CrossFit
 from distill.sampling import Part, Shuffled, in_time
 from distill.time_ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.types import Prediction
@@ -33,91 +33,11 @@ SHARDS = 12
 """Shards of a time-ahead pass; a killed one repeats at most this share of its work."""
 
 
-class Above(NamedTuple):
-    """What a teacher learns from beside labels: the marks of one above it.
-
-    Attributes:
-        knowledge: its tables, by name of the source.
-        distillation: how they are learnt from.
-    """
-
-    knowledge: Mapping[str, Knowledge]
-    distillation: Distillation
-
-
-class Lesson(NamedTuple):
-    """What a teacher is trained with.
-
-    Attributes:
-        teacher: its section of the recipe.
-        impressions: the rows.
-        view: its features.
-        seed: the recipe's seed.
-        tell: called with the rows of each step.
-        trainer: on what.
-        own: whether each row of the data is its own; all are where None.
-        group: number of that group of rows, where one table of knowledge has several.
-        above: what else it learns from; labels alone where None.
-    """
-
-    teacher: TrainedTeacher
-    impressions: Impressions
-    view: View
-    seed: int
-    tell: Callable[[int], None]
-    trainer: Trainer = Trainer()
-    own: np.ndarray | None = None
-    group: int = 0
-    above: Above | None = None
-
-    @property
-    def train_rows(self) -> np.ndarray:
-        """Rows that it labels for its students: all training rows."""
-        return self._own(self.impressions.select(TRAIN))
-
-    @property
-    def learnt_rows(self) -> np.ndarray:
-        """Those of them that it learns from."""
-        return self._own(self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher")))
-
-    @property
-    def later_rows(self) -> np.ndarray:
-        """Rows it may only score."""
-        return self._own(np.concatenate([self.impressions.select(VALID), self.impressions.select(TEST)]))
-
-    def _own(self, rows: np.ndarray) -> np.ndarray:
-        return rows if self.own is None else rows[self.own[rows]]
-
-
 def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:
     """The teacher's table of knowledge: found, gone on with, or made."""
     manifest = manifest_of(lesson)
     found = store.find(manifest.fingerprint)
     return found if found is not None else _score(lesson, store.writer(manifest))
-
-
-def manifest_of(lesson: Lesson) -> Manifest:
-    """What the table of this lesson is called, before anything is trained."""
-    impressions, teacher = lesson.impressions, lesson.teacher
-    model = teacher.model.build(lesson.view.schema(None))
-    width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
-    latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
-    share = impressions.share("teacher")
-    thinned = [share] if share != 1 else []
-    return Manifest(
-        fingerprint=fingerprint(teacher, teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned),
-        teacher=teacher.model.path,
-        data=impressions.fingerprint,
-        view=lesson.view.fingerprint,
-        row_id=impressions.row_id or "position",
-        rows=impressions.rows,
-        tasks=impressions.tasks,
-        width=width,
-        kind=teacher.score.kind,
-        cut_off=None if latest is None else float(latest),
-        unseen=model.unseen_at_scoring,
-        negatives=share,
-    )
 
 
 def _score(lesson: Lesson, writer: KnowledgeWriter) -> Knowledge:

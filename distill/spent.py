@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,7 +80,9 @@ def effective(seconds: Mapping[str, float]) -> float | None:
     return seconds["training"] / total if total else None
 
 
-def account(stages: Mapping[str, float], teacher: Mapping[str, float | None], start: float) -> dict[str, float | None]:
+def account(
+    stages: Mapping[str, float], teachers: Sequence[Mapping[str, float | None]], start: float
+) -> dict[str, float | None]:
     """Where the time of a run went: seconds of each kind, the share that trained, and how long it took to get going.
 
     Of the students, whose cohorts train in several processes, all counts as training. A stage that was found done
@@ -88,17 +90,18 @@ def account(stages: Mapping[str, float], teacher: Mapping[str, float | None], st
 
     Args:
         stages: stage -> seconds.
-        teacher: what the time of its pass went into; empty where it is from outside.
+        teachers: what the time of each one's pass went into; empty where it is from outside.
         start: seconds from the start of the process to that of the run.
     """
-    spent = {kind: teacher.get(kind) or 0.0 for kind in KINDS}
+    spent = {kind: sum(one.get(kind) or 0.0 for one in teachers) for kind in KINDS}
     rest = {"teacher": stages.get("teacher", 0.0) - sum(spent.values())}
     at = {"data": "data", "domains": "training", "students": "training"}
     at |= {"evidence": "evaluation", "tracking": "checkpoint"}
     for stage, seconds in {**stages, **rest}.items():
         spent[at.get(stage, "start")] += max(0.0, seconds)
     spent["start"] += start
-    return {**spent, "effective": effective(spent), **{name: teacher.get(name) for name in ("first_step", "restart")}}
+    first = next(filter(None, teachers), {})
+    return {**spent, "effective": effective(spent), **{name: first.get(name) for name in ("first_step", "restart")}}
 
 
 def accounted(time: Mapping[str, float | None]) -> str:

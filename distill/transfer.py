@@ -9,33 +9,19 @@ from distill.errors import Fault, KnowledgeMismatch
 from distill.fingerprint import fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
-from distill.member import DOMAIN, SOURCE
+from distill.member import DOMAIN
+from distill.panel import fingerprints, lesson_of, said_by_all, seats, standing_of, weights_of
 from distill.recipe import Recipe
-from distill.recipe.sections import TrainedTeacher
 from distill.representing import domain_models, tables_of, vectors_of
-from distill.scoring import Lesson
 from distill.sharing import widest
 from distill.store import Store
 
 
-def lesson_of(recipe: Recipe, impressions: Impressions, tell: Callable[[int], None] = lambda _: None) -> Lesson:
-    """What the teacher of a recipe is trained with.
-
-    Args:
-        recipe: one whose teacher is trained here.
-        impressions: the rows.
-        tell: called with the rows of each step.
-    """
-    teacher = recipe.teacher
-    assert isinstance(teacher, TrainedTeacher), "a teacher from outside has no lesson"
-    view = impressions.view(teacher.features, "all")
-    return Lesson(teacher, impressions, view, recipe.seed, tell, recipe.trainer)
-
-
 def hears(recipe: Recipe) -> dict[str, float]:
-    """Name of a source of marks -> its weight in the mean of log-odds that students learn from."""
-    names = {"teacher": (SOURCE,), "domain": (DOMAIN,), "both": (SOURCE, DOMAIN)}[recipe.source]
-    return dict.fromkeys(names, 1 / len(names))
+    """Name of a source of marks -> its weight in the mean of log-odds, where the recipe does not set any."""
+    names = [seat.name for seat in seats(recipe)] if recipe.source != "domain" else []
+    weights = weights_of([*names, *([DOMAIN] if recipe.source != "teacher" else [])], {})
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
 def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) -> str:
@@ -44,11 +30,13 @@ def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) ->
     Args:
         recipe: theirs.
         impressions: the rows.
-        teacher: fingerprint of its table.
+        teacher: fingerprint of the first teacher's table.
     """
+    others = [fingerprints(recipe, impressions)] if len(seats(recipe)) > 1 else []
     if recipe.transfer == "direct":
-        return teacher
-    return fingerprint(hears(recipe), domain_manifest(recipe, impressions, "unknown", teacher).fingerprint)
+        return fingerprint("panel", teacher, *others) if others else teacher
+    domain = domain_manifest(recipe, impressions, "unknown", teacher).fingerprint
+    return fingerprint(hears(recipe), domain, *others)
 
 
 def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:
@@ -91,8 +79,8 @@ def course_of(
     Args:
         recipe: theirs.
         impressions: the rows.
-        knowledge: the teacher's marks.
-        store: where the marks of domain models and vectors of the teacher are found or made.
+        knowledge: the first teacher's marks.
+        store: where the marks of others and of domain models, and vectors of the teacher, are found or made.
         tell: called with the rows of each step.
 
     Raises:
@@ -105,6 +93,8 @@ def course_of(
     if recipe.transfer == "hierarchical":
         domain = domains_table(recipe, impressions, knowledge, store, tell=lambda _: None)
         course = course._replace(domain=domain)
+    if len(course.hears) > 1:
+        course = _with_others(recipe, course, store)
     if distill.representation.weight > 0 and not knowledge.manifest.width:
         what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
@@ -118,3 +108,12 @@ def course_of(
         width = widest(some)[1].weight.shape[-1]
         course = course._replace(tables=tables_of(lesson_of(recipe, impressions), knowledge, width))
     return course
+
+
+def _with_others(recipe: Recipe, course: Course, store: Store) -> Course:
+    """The same, with what the other teachers say, and with how all sources stood where it matters."""
+    tables = said_by_all(recipe, course.impressions, store.knowledge, first=course.knowledge)
+    course = course._replace(others={name: table for name, table in tables.items() if name in course.hears})
+    combine = recipe.students.distill.logit.combine
+    heard = {name: course.sources[name] for name in course.hears}
+    return course._replace(standing=standing_of(heard, combine, course.impressions))

@@ -5,6 +5,7 @@ Axes, everywhere: `members` (rankers of a fleet), `rows` (impressions), `tasks` 
 `*members` reads "with or without a fleet".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -105,6 +106,15 @@ class Prediction(NamedTuple):
     representation: Float[Tensor, "*members rows width"]
 
 
+class Taught(NamedTuple):
+    """What the teacher marks, where there is more of it than a prediction: `gate` says, in natural logarithms, how far
+    each source of knowledge is believed about each row."""
+
+    logit: Float[Tensor, "*members rows tasks"]
+    representation: Float[Tensor, "*members rows width"]
+    gate: Float[Tensor, "*members rows sources"]
+
+
 class Signal(NamedTuple):
     """What one source of knowledge says of a batch; rows it never scored are not covered."""
 
@@ -116,7 +126,8 @@ class Batch(NamedTuple):
     """Impressions as a learner sees them.
 
     `valid` masks labels that do not exist; `weight` is 0 for rows that only fill up a batch;
-    `knowledge` maps the name of a source to what it says.
+    `knowledge` maps the name of a source to what it says; `standing`, where somebody asks for it, to its normalized
+    entropy shortly before each row.
     """
 
     features: Features
@@ -124,3 +135,4 @@ class Batch(NamedTuple):
     valid: Bool[Tensor, "*members rows tasks"]
     weight: Float[Tensor, "*members rows"]
     knowledge: dict[str, Signal]
+    standing: Mapping[str, Float[Tensor, "*members rows tasks"]] = {}

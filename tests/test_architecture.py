@@ -22,19 +22,18 @@ FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent"},
     {"ranker", "layers"},
     {
-        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "stopping"),
-        *("objective", "heads", "inputs", "sharing", "fallback", "fleet", "optimizer", "evidence"),
+        *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
+        *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
+        *("optimizer", "evidence"),
     },
     {
-        *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("time_ahead", "distributed", "auditing", "domains", "representing", "transfer", "probing", "serving"),
+        *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
+        *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
+        *("probing", "serving"),
     },
     {
-        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "ranks", "bench", "export", "sweep"),
-        *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
-        *("testing", "workers", "bench", "export", "sweep"),
+        *("testing", "workers", "ranks", "bench", "export", "sweep", "rack", "contest"),
     },
     {"cli"},
 ]

@@ -12,6 +12,7 @@ from distill.bench.figure import Figure
 from distill.bench.impressions import Shape, generated
 from distill.bench.rounds import Scale, in_turn, ratios
 from distill.data.impressions import View
+from distill.feed import Feed
 
 SHAPE = Shape(fields=25, ids=1000, numeric=10, embedding=8, hidden=(64,), history=50)
 ROWS, BATCH = 300_000, 1024
@@ -45,8 +46,8 @@ def measure(scale: Scale) -> Iterator[Figure]:
 
 
 def _gathered(view: View, rows: int) -> None:
-    for batch in torch.randperm(rows).split(BATCH):
-        view.take(batch)
+    for _ in Feed(view, torch.randperm(rows)[None].split(BATCH, 1), [0]):
+        pass
 
 
 def _collated(rows: RowByRow) -> None:

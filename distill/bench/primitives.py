@@ -41,7 +41,8 @@ def _repeated(steps: int, *works: Work) -> Work:
 def _records(job: Job) -> Work:
     """Whole records of every row, in a new order, a step of all members at a time."""
     view = job.view
-    records = torch.zeros(job.rows, layout(view.features, len(job.impressions.tasks)).width, dtype=torch.int32)
+    width = layout(view.features, len(job.impressions.tasks), view.heights).width
+    records = torch.zeros(job.rows, width, dtype=torch.int32)
     order = torch.randperm(job.rows).split(job.members * job.batch)
     out = records.new_empty(len(order[0]), records.shape[1])
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from io import StringIO
 from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,8 @@ from rich.console import Console
 from distill.bench.figure import Figure
 from distill.bench.rounds import Scale, Work, in_turn, ratios, seconds_of
 from distill.recipe.outcome import Evidence
-from distill.report import Entry, Outcomes, Results, leaderboard, render
+from distill.report import Entry, Outcomes, Results, render
+from distill.report import leaderboard as judged
 from distill.tracking import RunRecord, Tracker
 from distill.tracking.recorded import leaderboard as recorded_leaderboard
 
@@ -33,27 +35,26 @@ def measure(scale: Scale) -> Iterator[Figure]:
     with TemporaryDirectory() as name:
         works = _in_batches(Path(name), runs), _call_by_call(Path(name), fewer)
         ours, theirs = in_turn(scale, *works, clock=time.perf_counter)
+        leaderboard = _leaderboard(Path(name), scale)
     ours, theirs = ([1000 * one / number for one in each] for each, number in ((ours, runs), (theirs, fewer)))
     yield Figure("tracking", ratios(theirs, ours), target=15)
     yield Figure("tracking/ours", ours, "ms")
     yield Figure("tracking/call-by-call", theirs, "ms")
-    yield _leaderboard(scale)
+    yield leaderboard
 
 
-def _leaderboard(scale: Scale) -> Figure:
+def _leaderboard(folder: Path, scale: Scale) -> Figure:
     """Seconds of the wall clock from the id of a run to its leaderboard on a terminal; after imports."""
-    table = leaderboard(_results(scale.of(VERTICALS, 2)), Evidence(resamples=200))
-    with TemporaryDirectory() as name:
-        uri = _database(Path(name) / "board.db")
-        tracker = Tracker(uri, "bench", Path(name))
-        tracker.record(RunRecord("board", None, "board", artifacts={"leaderboard.json": json.dumps(table, indent=1)}))
-        tracker.close()
-        run_id = tracker.run_ids()["board"]
-        with open("/dev/null", "w") as nowhere:
-            console = Console(file=nowhere, width=160)
-            work = lambda: console.print(render(recorded_leaderboard(run_id, uri)))  # noqa: E731
-            seconds = [seconds_of(work, time.perf_counter) for _ in range(scale.rounds)]
-    return Figure("tracking/leaderboard-of-500", seconds, "s", 2, "at most")
+    table = judged(_results(scale.of(VERTICALS, 2)), Evidence(resamples=200))
+    uri = _database(folder / "batches.db")
+    tracker = Tracker(uri, "bench", folder)
+    tracker.record(RunRecord("board", None, "board", artifacts={"leaderboard.json": json.dumps(table, indent=1)}))
+    tracker.close()
+    run_id = tracker.run_ids()["board"]
+    console = Console(file=StringIO(), width=160)
+    work = lambda: console.print(render(recorded_leaderboard(run_id, uri)))  # noqa: E731
+    seconds = [seconds_of(work, time.perf_counter) for _ in range(scale.rounds)]
+    return Figure("tracking/leaderboard", seconds, "s", 2, "at most")
 
 
 def _results(verticals: int) -> Results:

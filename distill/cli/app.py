@@ -11,7 +11,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from distill.cli import bench, compare, data, doctor, exporting, losses, models, shipped, sweeps, teachers, verbs
+from distill.cli import (
+    bench,
+    compare,
+    data,
+    diagnose,
+    doctor,
+    exporting,
+    losses,
+    models,
+    shipped,
+    sweeps,
+    teachers,
+    verbs,
+)
 from distill.errors import DistillError
 
 INTERRUPTED = 130
@@ -64,6 +77,7 @@ def _app() -> typer.Typer:
     for verb in (exporting.export, exporting.consolidate, exporting.score):
         app.command()(verb)
     app.command()(teachers.teachers)
+    app.command()(diagnose.diagnose)
     app.add_typer(data.app, name="data")
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)

@@ -43,7 +43,8 @@ def compare(
     from distill.sweep import is_sweep
 
     if is_sweep(Path(named[0])):
-        sweeps.compare(Path(named[0]), named[1:], json)
+        _refuse({"--gate": gate, "--baseline": baseline, "--sort": sort, "--verdict": verdict, "--search": search})
+        sweeps.compare(Path(named[0]), named[1:], json, report)
         return
     with silence():
         recipe, tables = _tables(named)
@@ -60,6 +61,15 @@ def compare(
         _print_one(first, recipe, choice, json)
     if gate:
         _gate(refused)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Refuses what a sweep does not take, rather than leave it out in silence."""
+    faults = [
+        Fault(name, "is for recipes, not for a sweep.", "Leave it out.") for name, value in given.items() if value
+    ]
+    if faults:
+        raise RecipeError(*faults)
 
 
 def _tables(named: list[str]) -> "tuple[Recipe, dict[str, Any]]":

@@ -143,8 +143,8 @@ def _impressions(recipe: Path, overrides: list[str] | None) -> "tuple[Recipe, Im
 
 def _views(recipe: "Recipe") -> list[tuple[Any, Any]]:
     """What the rankers of a recipe see."""
-    teacher = [(recipe.teacher.features, "all")] if hasattr(recipe.teacher, "features") else []
-    return [*teacher, (recipe.students.features, "vertical")]
+    teachers = [(one.features, "all") for one in recipe.every_teacher.values() if hasattr(one, "features")]
+    return [*teachers, (recipe.students.features, "vertical")]
 
 
 def _shown(table: dict[str, Any]) -> Any:

@@ -134,12 +134,15 @@ def plan(sweep: Path, overrides: list[str], json: str | None) -> None:
     emit(table, json, _planned)
 
 
-def compare(sweep: Path, overrides: list[str], json: str | None) -> None:
-    """Shows the table of a sweep that has been run."""
+def compare(sweep: Path, overrides: list[str], json: str | None, report: Path | None) -> None:
+    """Shows the table of a sweep that has been run, and writes its report where one is asked for."""
     from distill import sweep as sweeps
+    from distill.report import sweep_page
 
     with silence():
         table = sweeps.compare(sweeps.load(sweep, overrides))
+    if report is not None:
+        report.write_text(sweep_page(table), encoding="utf-8")
     emit(table, json, shown)
 
 

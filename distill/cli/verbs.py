@@ -35,7 +35,19 @@ def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: a
         raise typer.Exit(1)
 
 
-def plan(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: arguments.Json = None) -> None:
+def plan(
+    recipe: arguments.Recipe,
+    overrides: arguments.Overrides = None,
+    json: arguments.Json = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Say instead what its teacher, in each size, takes on so many devices.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Which ones: a100, h100, h200 or b200.")] = "h100",
+    parameters: Annotated[
+        float | None, typer.Option(min=1, help="As if the tables held so many; by default, those of the data.")
+    ] = None,
+    impressions: Annotated[float, typer.Option(min=1, help="Of one day.")] = 1e10,
+) -> None:
     """Say what a run or a sweep would do and what of it is done; train nothing."""
     from distill import pipeline
     from distill.sweep import is_sweep
@@ -45,7 +57,13 @@ def plan(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: 
         return
 
     with silence():
-        table = pipeline.plan(_load(recipe, overrides))
+        loaded = _load(recipe, overrides)
+        if devices is None:
+            table = pipeline.plan(loaded)
+        else:
+            from distill.rack import Rack, rack_plan
+
+            table = rack_plan(loaded, Rack(devices, device, parameters, impressions))
     emit(table, json)
 
 
@@ -103,6 +121,8 @@ def _summary(recipe: "Recipe") -> str:
     every, teacher, students = recipe.data.features, recipe.teacher, recipe.students
     model = getattr(teacher, "model", None)
     name = f"{model.path} ({_count(teacher.features or every)})" if model else f"{teacher.knowledge.name}"
+    more = sum(getattr(one, "seeds", 1) for one in recipe.every_teacher.values()) - 1
+    name += f" with {more} more" if more else ""
     return f"{recipe.name}, {name} teaches {students.model.path} ({_count(students.features or every)})"
 
 

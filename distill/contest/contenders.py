@@ -13,11 +13,11 @@ from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
+from distill.lesson import Lesson, manifest_of
 from distill.pipeline import read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
-from distill.scoring import Lesson, manifest_of
 from distill.store import Store
 from distill.sweep import Sweep
 from distill.transfer import lesson_of
@@ -36,6 +36,7 @@ class Contender(NamedTuple):
         knowledge: what it says of them.
         seconds: of this machine's processors that training and scoring took; None where nobody counted them.
         cost: its size; None for trees.
+        rows: how many it learnt from.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Contender(NamedTuple):
     knowledge: Knowledge
     seconds: float | None
     cost: Cost | None
+    rows: int
 
 
 def contenders(sweep: Sweep, seeds: int, store: Store, progress: Progress, *, trees: bool) -> list[Contender]:
@@ -94,7 +96,7 @@ def _taught(name: str, recipe: Recipe, impressions: Impressions, store: Store, p
         manifest.fingerprint,
         there=store.knowledge.find(manifest.fingerprint) is not None,
     )
-    return Contender(name, recipe, impressions, knowledge, seconds, size_of(lesson))
+    return Contender(name, recipe, impressions, knowledge, seconds, size_of(lesson), len(lesson.learnt_rows))
 
 
 def size_of(lesson: Lesson) -> Cost:
@@ -112,7 +114,7 @@ def _grown(recipe: Recipe, impressions: Impressions, store: Store, progress: Pro
         knowledge, seconds = _timed(
             lambda: grow.knowledge(store.knowledge, progress.note), store, grow.manifest.fingerprint, there=there
         )
-    return Contender(TREES, recipe, impressions, knowledge, seconds, None)
+    return Contender(TREES, recipe, impressions, knowledge, seconds, None, len(lesson.learnt_rows))
 
 
 def _timed(make: Callable[[], Knowledge], store: Store, key: str, *, there: bool) -> tuple[Knowledge, float | None]:

@@ -4,10 +4,13 @@ import json
 from collections.abc import Sequence
 
 from distill.contest.contenders import Contender
+from distill.contest.laws import drawn
 from distill.contest.table import Table
 from distill.fingerprint import fingerprint
 from distill.recipe import show
 from distill.recording import started
+from distill.report.style import STYLE
+from distill.report.svg import standalone
 from distill.sweep import Sweep
 from distill.tracking import RunRecord, Tracker
 from distill.tracking.tracker import Untracked
@@ -31,7 +34,9 @@ def record(sweep: Sweep, found: Table, each: Sequence[Contender], tracker: Track
             name=sweep.name,
             tags=dict(begun.tags) | {"distill.role": "contest", "distill.best": found["best"]["teacher"]},
             params={"seeds": found["seeds"], "best": found["best"]["teacher"]},
-            artifacts=dict(begun.artifacts) | {"contest.md": text, "contest.json": json.dumps(found, indent=1)},
+            artifacts=dict(begun.artifacts)
+            | {"contest.md": text, "contest.json": json.dumps(found, indent=1)}
+            | {name: standalone(drawing, STYLE) for name, drawing in drawn(found)},
             datasets=begun.datasets,
             note=text,
         )

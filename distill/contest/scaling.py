@@ -72,7 +72,7 @@ def _fit(x: Float[np.ndarray, " points"], losses: Float[np.ndarray, " points"]) 
     if not spread > 0:
         return (math.nan,) * 4
     # From just below the best loss to far below it, where the law is nearly a straight line in log size.
-    floors = least - spread * np.geomspace(1e-3, 1e2, FLOORS)
+    floors = least - spread * np.geomspace(1e-5, 1e2, FLOORS)
     floors = np.append(floors[floors > 0], 0.0) if least > 0 else floors
     y = np.log(losses - floors[:, None])
     middle = x - x.mean()

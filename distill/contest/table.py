@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from distill.contest.contenders import Contender
 from distill.contest.exam import Exam, Figures, Sides, exam_of, figures, sides
+from distill.contest.laws import Grown, laws
 from distill.data.impressions import TEST, VALID
 from distill.evidence import NOTHING, Estimate, Sums, method_gain, ne_gain, pool
 from distill.fingerprint import derived_seed, fingerprint
@@ -29,7 +30,8 @@ def table(name: str, each: Sequence[Contender], evidence: Evidence) -> Table:
     names = list(dict.fromkeys(one.name for one in each))
     groups = {name: [one for one in each if one.name == name] for name in names}
     tasks = each[0].impressions.tasks
-    lines = [line for place, task in enumerate(tasks) for line in _lines(groups, place, task, evidence)]
+    found = [_lines(groups, place, task, evidence) for place, task in enumerate(tasks)]
+    lines = [line for some, _ in found for line in some]
     best = min((line for line in lines if line["task"] == tasks[0]), key=_validated)
     return {
         "contest": name,
@@ -37,6 +39,7 @@ def table(name: str, each: Sequence[Contender], evidence: Evidence) -> Table:
         "seeds": len(groups[names[0]]),
         "best": {"teacher": best["teacher"], "by": "mean NE of its seeds on validation rows", "tables": best["tables"]},
         "teachers": lines,
+        "laws": [{"task": task} | law for task, (_, some) in zip(tasks, found, strict=True) for law in some],
     }
 
 
@@ -44,8 +47,10 @@ def _validated(line: Table) -> float:
     return math.inf if line["ne_valid"] is None else line["ne_valid"]
 
 
-def _lines(groups: dict[str, list[Contender]], place: int, task: str, evidence: Evidence) -> list[Table]:
-    """One line a teacher. Test rows of teachers with other data are other rows: those have no gain."""
+def _lines(
+    groups: dict[str, list[Contender]], place: int, task: str, evidence: Evidence
+) -> tuple[list[Table], list[Table]]:
+    """One line a teacher, and the laws of scale that they follow."""
     first = next(iter(groups.values()))
     valid, test = (exam_of(first[0].impressions, split, place) for split in (VALID, TEST))
     marks = {name: np.stack([test.marks(one.knowledge, place) for one in group]) for name, group in groups.items()}
@@ -55,7 +60,24 @@ def _lines(groups: dict[str, list[Contender]], place: int, task: str, evidence: 
         judged = [figures(test, own) for own in marks[name]]
         before = [figures(valid, valid.marks(one.knowledge, place)) for one in group]
         lines.append({"teacher": name, "task": task} | _line(group, before, judged) | _gains(against[name], evidence))
-    return lines
+    return lines, laws(_grown(groups, against), evidence.level)
+
+
+def _grown(groups: dict[str, list[Contender]], against: dict[str, list[Sides]]) -> list[Grown]:
+    """The teachers whose size is known, with their NE in every resample, mean over seeds."""
+    some = next((each for each in against.values() if each), None)
+    if some is None:
+        return []
+    found = []
+    for name, group in groups.items():
+        pairs = [(one.whole.student, one.whole) for one in against[name]] or [
+            (one.whole.control, one.whole) for one in some
+        ]
+        ne = np.mean([loss / whole.base_entropy for loss, whole in pairs], axis=0)
+        one = group[0]
+        if one.cost is not None:
+            found.append(Grown(name, one.knowledge.manifest.teacher, one.cost.dense, one.rows, ne))
+    return found
 
 
 def _against(
@@ -86,6 +108,7 @@ def _line(group: Sequence[Contender], before: Sequence[Figures], judged: Sequenc
         "ne_low": number(min(entropies)),
         "ne_high": number(max(entropies)),
         "seconds": float(np.mean(took)) if took else None,
+        "rows": group[0].rows,
         "dense": size.dense if size else None,
         "sparse": size.sparse if size else None,
         "flops": size.flops if size else None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from distill.data import numeric
 from distill.data.known import Ids, Known
-from distill.data.layout import EVENTS, IDS, LENGTH_BITS, layout, of_kind
+from distill.data.layout import EVENTS, IDS, LENGTH_BITS, Heights, Layout, event_shapes, id_type, layout, of_kind
 from distill.data.sealed import opened, read_rows, rows
 from distill.data.settings import DataSettings, Feature, Numeric
 from distill.data.shards import Shard
@@ -66,7 +66,7 @@ class Encoder:
         self.base, self.shards, self.settings, self.constants, self.groups = base, shards, settings, constants, groups
         self.features = {name: settings.features[name] for name in features}
         self.keys = {name: f"f{number}" for number, name in enumerate(settings.features)}
-        self.layout = layout(self.features, len(settings.tasks))
+        self.shapes = event_shapes(self.features)
         self.tables = by_table(self.features)
         self.train = opened(base / "split.npy") == TRAIN
 
@@ -75,11 +75,12 @@ class Encoder:
         scratch = folder / "scratch"
         scratch.mkdir()
         heights = {table: self._write_table(table, uses, folder) for table, uses in self.tables.items()}
-        with rows(folder / "record.npy", np.int32, len(self.train), self.layout.width) as record:
+        at = layout(self.features, len(self.settings.tasks), heights)
+        with rows(folder / "record.npy", np.int32, len(self.train), at.width) as record:
             for block, shard, starts in zip(self._blocks(), self.shards, self._event_starts(), strict=True):
-                record.add(self._records(block, shard, starts, scratch))
-        for name in self.layout.shapes:
-            self._write_events(name, folder, scratch)
+                record.add(self._records(at, block, shard, starts, scratch))
+        for name in self.shapes:
+            self._write_events(name, folder, heights)
         shutil.rmtree(scratch)
         return heights
 
@@ -109,7 +110,7 @@ class Encoder:
         return numeric.bucket(codes, fitted["boundaries"]) if fitted else codes
 
     def _entries(self, use: Use) -> int:
-        if use.feature not in self.layout.shapes:
+        if use.feature not in self.shapes:
             return len(self.train)
         return sum(shard.manifest["events"][self.keys[use.feature]] for shard in self.shards)
 
@@ -134,24 +135,23 @@ class Encoder:
     def _held(self, shard: Shard, use: Use) -> tuple[NDArray[np.int64], NDArray]:
         """The codes, or numbers, of one column of ids, and the row of each."""
         key = self.keys[use.feature]
-        if use.feature in self.layout.shapes:
+        if use.feature in self.shapes:
             return np.repeat(np.arange(shard.rows), shard.column(key)), shard.events(key)[:, use.place]
         return np.arange(shard.rows), shard.column(key)
 
-    def _records(self, block: slice, shard: Shard, starts: dict[str, int], scratch: Path) -> Ids:
-        at = self.layout
+    def _records(self, at: Layout, block: slice, shard: Shard, starts: dict[str, int], scratch: Path) -> Ids:
         record = np.zeros((shard.rows, at.width), dtype=np.int32)
-        numbers, words = record.view(np.float32), record.view(np.int64)
+        numbers, words, ids = record.view(np.float32), record.view(np.int64), record.view(at.ids)
         record[:, at.vertical] = self._every("vertical", block)[:, None]
         record[:, at.valid] = self._every("valid", block)
         numbers[:, at.label] = self._every("label", block)
         numbers[:, at.weight] = self._every("weight", block)[:, None]
+        numbers[:, at.numeric] = self._numbers(shard)
         for place, name in enumerate(at.shapes):
             lengths = shard.column(self.keys[name]).astype(np.int64)
             words[:, place] = (starts[name] + np.cumsum(lengths) - lengths) << LENGTH_BITS | lengths
         for place, use in enumerate(self._uses(*IDS), at.categorical.start):
-            record[:, place] = read_rows(_column_file(scratch, use), block)
-        numbers[:, at.numeric] = self._numbers(shard)
+            ids[:, place] = read_rows(_column_file(scratch, use), block)
         return record
 
     def _numbers(self, shard: Shard) -> NDArray[np.float64]:
@@ -161,12 +161,13 @@ class Encoder:
         ]
         return np.concatenate(columns, axis=1) if columns else np.zeros((shard.rows, 0))
 
-    def _write_events(self, name: str, folder: Path, scratch: Path) -> None:
+    def _write_events(self, name: str, folder: Path, heights: Heights) -> None:
         """The ids of all events, and room behind the last for one window of the longest."""
-        length, columns = self.layout.shapes[name]
-        files = [_column_file(scratch, use) for use in uses({name: self.features[name]})]
+        (length, columns), feature = self.shapes[name], {name: self.features[name]}
+        files = [_column_file(folder / "scratch", use) for use in uses(feature)]
         count = sum(shard.manifest["events"][self.keys[name]] for shard in self.shards)
-        with rows(sequence_file(folder, self.settings, name), np.int32, count + length, columns) as target:
+        kind = id_type(feature, EVENTS, heights)
+        with rows(sequence_file(folder, self.settings, name), kind, count + length, columns) as target:
             for first in range(0, count, BLOCK):
                 target.add(np.stack([read_rows(file, slice(first, first + BLOCK)) for file in files], axis=1))
             target.add(np.zeros((length, columns)))

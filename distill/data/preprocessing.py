@@ -18,7 +18,7 @@ from distill.data import columns, roles
 from distill.data.block import Block, Desk, Plain
 from distill.data.checks import Faults
 from distill.data.given import Given, Rows, Unread, conformed
-from distill.data.layout import EVENTS, IDS, layout, of_kind
+from distill.data.layout import EVENTS, IDS, event_shapes, of_kind
 from distill.data.numeric import apply, bucket
 from distill.data.settings import Bucketised, DataSettings, Feature, MultiValued, Numeric, Vector
 from distill.data.settings import Sequence as History
@@ -128,7 +128,7 @@ class Preprocessor:
         self.preprocessing, self.settings = preprocessing, preprocessing.data
         self.features = {name: self.settings.features[name] for name in preprocessing.features}
         self.keys = {name: f"f{number}" for number, name in enumerate(self.settings.features)}
-        self.shapes = layout(self.features, len(self.settings.tasks)).shapes
+        self.shapes = event_shapes(self.features)
         self.columns = tuple(preprocessing.columns)
         kinds = {use.table: preprocessing.columns[use.column] for use in uses(self.features) if use.table in words}
         self.words = {f"table:{table}": Given(words[table], kind) for table, kind in kinds.items()}

@@ -48,11 +48,11 @@ def _without_time(_: SplitByTime) -> Coder:
 
 
 class Label(Coder):
-    """0 or 1, null where it does not exist."""
+    """0 or 1, null where it does not exist; a task that the recipe does not name has no such rows."""
 
     def __init__(self, desk: Desk, task: int, column: str) -> None:
         self.desk, self.name, self.columns = desk, f"label-{task}", (column,)
-        self.alone = len(desk.settings.tasks) == 1
+        self.complete = isinstance(desk.settings.label, str)
         self.numbers = Numbers(desk, column, "Write 0 and 1, or true and false.")
 
     def code(self, block: Block) -> None:
@@ -63,8 +63,9 @@ class Label(Coder):
         bad = (values != 0) & (values != 1) & ~missing
         refuse = self.desk.faults.refuse
         refuse(bad, column, block.first, "a label is 0 or 1, but this column holds {odd}", odd=values)
-        if self.alone:
-            refuse(missing, column, block.first, "is null", "Leave rows without a label out.")
+        if self.complete:
+            remedy = f"Leave rows without a label out, or name the task, {{click: {column}}}, to learn marks alone."
+            refuse(missing, column, block.first, "is null", remedy)
         block.rows[self.name] = values.astype(np.float32)
 
 

@@ -185,7 +185,8 @@ class DataSettings(Settings):
     world: World | None = None
     """A generated world instead of a file."""
     label: str | dict[str, str] = "label"
-    """Column of 0 and 1; or task -> column. Null where a task has no label."""
+    """Column of 0 and 1; or task -> column, in which null says that a row has no label: it is learnt from by the
+    teacher's marks alone."""
     vertical: str = "vertical"
     """Column that names the vertical."""
     domain: str | None = None

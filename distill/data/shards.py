@@ -32,7 +32,7 @@ from distill.files import whole_folder
 from distill.fingerprint import fingerprint
 from distill.progress import Bar
 
-FORMAT = 3
+FORMAT = 4
 """Goes up when the same rows are encoded into other shards."""
 
 BESIDE = {"path", "world", "block", "negatives"}

@@ -61,8 +61,8 @@ class View:
         self.features = {name: settings.features[name] for name in features}
         ids = [self.features[name] for name in of_kind(self.features, *IDS)]
         self.hide = torch.tensor([feature.hide if isinstance(feature, Categorical) else 0.0 for feature in ids])
-        self._layout = layout(self.features, len(settings.tasks))
-        self._record = _tensor(folder / "record.npy")
+        self._layout = layout(self.features, len(settings.tasks), self.heights)
+        self._record, self._ids = _tensor(folder / "record.npy"), getattr(torch, self._layout.ids.name)
         self._windows = {name: self._window(name) for name in self._layout.shapes}
         self._fills = {name: self._fill(name) for name in self._layout.shapes}
         self._vectors = {name: _tensor(self._vector_file(name)) for name in of_kind(self.features, Vector)}
@@ -92,12 +92,12 @@ class View:
         record = self._record.index_select(0, flat).view(*rows.shape, -1)
         if filled:  # A fill that is broadcast takes as long as the gather.
             record.masked_fill_((rows < 0)[..., None], 0)
-        numbers, words = record.view(torch.float32), record.view(torch.int64)
+        numbers, words, ids = record.view(torch.float32), record.view(torch.int64), record.view(self._ids)
         vectors = {name: table.index_select(0, flat).unflatten(0, rows.shape) for name, table in self._vectors.items()}
         return Batch(
             features=Features(
                 vertical=record[..., at.vertical.start].long() if self.scope == "all" else torch.zeros_like(rows),
-                categorical=record[..., at.categorical],
+                categorical=ids[..., at.categorical].int(),
                 numeric=numbers[..., at.numeric],
                 sequences={name: self._events(name, words[..., place]) for place, name in enumerate(at.shapes)},
                 vectors=vectors,
@@ -113,8 +113,10 @@ class View:
         flat = words.flatten()
         steps, columns = self._layout.shapes[name]
         found = self._windows[name].index_select(0, flat >> LENGTH_BITS)
-        beyond = self._fills[name].index_select(0, steps - (flat & ((1 << LENGTH_BITS) - 1)))
-        return found.bitwise_or_(beyond).view(*words.shape, steps, columns)
+        missing = steps - (flat & ((1 << LENGTH_BITS) - 1))
+        if missing.any():
+            found.bitwise_or_(self._fills[name].index_select(0, missing))
+        return found.int().view(*words.shape, steps, columns)
 
     def _window(self, name: str) -> Int[Tensor, "events width"]:
         """As many steps as are ever asked for, from each event on."""
@@ -124,7 +126,7 @@ class View:
         """For each number of steps that a history lacks, what its window is joined with: `PAD`, all of whose bits are
         set, behind its end. A gather from these few numbers takes a quarter of the time of a comparison and a fill."""
         steps, columns = self._layout.shapes[name]
-        ends = torch.tensor([0, PAD], dtype=torch.int32).repeat_interleave(steps)
+        ends = torch.tensor([0, PAD], dtype=self._windows[name].dtype).repeat_interleave(steps)
         return _windows(ends[:, None].repeat(1, columns), steps)
 
     def _vector_file(self, name: str) -> Path:

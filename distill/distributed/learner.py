@@ -58,7 +58,9 @@ class RankLearner(Learner):
         pace = self.pace
         self.parts = RankAdam(self.fleet, self.kind, pace.rates, pace.tables, pace.longest)
         self.adam = self.parts.inner
-        self.costs = self.costs.to(self.device)
+        self.costs, self.failed_at = self.costs.to(self.device), self.failed_at.to(self.device)
+        if self.compiled:
+            self.cost = torch.compile(self._cost)
         if self._resumed:
             state = self.state()
             self.load(state)
@@ -119,7 +121,7 @@ class RankLearner(Learner):
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from, cut up as the weights are."""
         whole = {name: buffer for name, buffer in self.fleet.state_dict().items() if name not in self.parts.names}
-        return self._goes_on() | whole | {LIVE: torch.tensor(self.adam.live)}
+        return self._goes_on() | whole | {LIVE: self.adam.live}
 
 
 def _cut(batch: Batch, count: int) -> Iterator[tuple[bool, int, Batch]]:

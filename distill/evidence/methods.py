@@ -106,9 +106,9 @@ def mean(by_seed: Sequence[Sums]) -> Sums:
     return by_seed[0]._replace(**draws)
 
 
-def kept(sums: Sums) -> dict[str, Any]:
+def kept(sums: Sums, resamples: int = KEPT) -> dict[str, Any]:
     """What later comparisons need of it, as plain values: as observed, and the first resamples."""
-    draws = {name: [float(f"{value:.9g}") for value in getattr(sums, name)[: KEPT + 1]] for name in _DRAWS}
+    draws = {name: [float(f"{value:.9g}") for value in getattr(sums, name)[: resamples + 1]] for name in _DRAWS}
     draws["teacher"] = None if math.isnan(sums.teacher[0]) else draws["teacher"]
     return {**draws, "clicked": sums.clicked, "unclicked": sums.unclicked}
 

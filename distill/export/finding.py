@@ -11,14 +11,14 @@ from distill.data.impressions import Impressions, View, load
 from distill.errors import Fault, RecipeError, suggestion
 from distill.knowledge import Manifest as Knowledge
 from distill.knowledge import import_table
+from distill.lesson import manifest_of
 from distill.member import Arm, Member, roster
 from distill.pipeline import compare
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
-from distill.scoring import Lesson, manifest_of
 from distill.serving.manifest import Lineage
 from distill.store import Store
-from distill.transfer import heard_fingerprint, inputs_of
+from distill.transfer import heard_fingerprint, inputs_of, lesson_of
 
 
 class Wanted(NamedTuple):
@@ -104,7 +104,9 @@ def _views(
     if not any(member.inputs for member in served):
         return [view] * len(served)
     knowledge = store.knowledge.find(said.fingerprint)
-    assert knowledge is not None, "a recipe that has been run has its knowledge"
+    if knowledge is None:
+        what = f"the teacher's knowledge is not in {store.root}, or was made by another version."
+        raise RecipeError(Fault(recipe.name, what, "Run the recipe again: distill run."))
     inputs = inputs_of(recipe, impressions, knowledge, store)
     return [inputs if member.inputs else view for member in served]
 
@@ -113,8 +115,7 @@ def _knowledge(recipe: Recipe, impressions: Impressions, store: Store) -> Knowle
     """What the knowledge of the recipe says of itself."""
     if isinstance(recipe.teacher, OutsideTeacher):
         return import_table(recipe.teacher.knowledge, impressions, store.knowledge).manifest
-    view = impressions.view(recipe.teacher.features, "all")
-    return manifest_of(Lesson(recipe.teacher, impressions, view, recipe.seed, lambda _: None))
+    return manifest_of(lesson_of(recipe, impressions))
 
 
 def _chosen(members: Sequence[Member], wanted: Wanted) -> list[Member]:

@@ -56,7 +56,8 @@ def _quantize_tables(graph: Any) -> None:
     held = {one.name: one for one in graph.initializer}
     nodes, replaced = [], {}
     for node in graph.node:
-        table = held.get(node.input[0]) if node.op_type == "Gather" else None
+        rows = node.op_type == "Gather" and not any(one.name == "axis" and one.i for one in node.attribute)
+        table = held.get(node.input[0]) if rows else None
         values = None if table is None else numpy_helper.to_array(table)
         if values is None or values.dtype != np.float32 or values.ndim != 2 or values.shape[1] <= NARROW:
             nodes.append(node)

@@ -10,7 +10,8 @@ from torch.distributed import checkpoint
 
 from distill.errors import Fault, StoreError
 from distill.files import read_json, write_json
-from distill.knowledge.store import STATE, KnowledgeWriter, Manifest
+from distill.knowledge.manifest import Manifest
+from distill.knowledge.store import CHECKPOINTS, STATE, KnowledgeWriter
 
 PLACE = "place.json"
 """The numbers of a state, such as how many blocks were learnt from, beside the parts of its tensors."""
@@ -44,7 +45,7 @@ class GroupWriter(KnowledgeWriter):
     def commit(self, state: dict[str, Tensor] | None = None) -> None:
         """Makes everything added so far permanent, together with the learner's state, if it still learns."""
         number = self._number
-        target = self.folder / "checkpoints" / f"{number:06d}"
+        target = self.folder / CHECKPOINTS / f"{number:06d}"
         draft = target.with_name(target.name + ".draft")
         if state is not None:
             _save(state, draft, self.rank)
@@ -111,4 +112,4 @@ def _save(state: dict[str, Tensor], draft: Path, rank: int) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted((folder / "checkpoints").glob("[0-9]" * 6))
+    return sorted((folder / CHECKPOINTS).glob("[0-9]" * 6))

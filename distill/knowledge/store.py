@@ -13,49 +13,19 @@ from torch import Tensor, distributed
 
 from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
+from distill.knowledge.manifest import Manifest
 from distill.sampling import Part
 from distill.spent import Spent
-from distill.types import Prediction, Settings, Signal
+from distill.types import Prediction, Signal
 
 STATE = "state.safetensors"
 """The learner's state, beside the shard it was committed with."""
 
+CHECKPOINTS = "checkpoints"
+"""Folder of what a group of processes goes on from, beside the shards."""
+
 TIME = "time.json"
 """What the time of writing a table went into; no part of what it says."""
-
-Kind = Literal["time_ahead", "cross_fit", "in_sample", "snapshot", "unknown"]
-
-
-class Manifest(Settings):
-    """What is known about a table of knowledge. Two tables with one fingerprint hold the same scores."""
-
-    fingerprint: str
-    """Of the teacher's settings and of the data it reads."""
-    teacher: str
-    """Class path of the teacher, or the name of an outside table."""
-    data: str
-    """Fingerprint of the impressions that the rows belong to."""
-    view: str
-    """Fingerprint of the features that the teacher saw."""
-    row_id: str
-    """Column that identifies a row, or `position`."""
-    rows: int
-    """Number of rows, covered or not."""
-    tasks: tuple[str, ...]
-    """Names of the columns of the logits."""
-    width: int
-    """Numbers of a representation; 0 where there is none."""
-    kind: Kind
-    """How the training rows were scored."""
-    cut_off: float | None
-    """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
-    unseen: tuple[str, ...] = ()
-    """Features that the teacher took for unseen when it scored, such as the place on a page."""
-    negatives: float = 1.0
-    """Share of the rows without a click that the teacher learnt from. What is stored speaks of all rows: the shift of
-    log-odds that this costs is taken back."""
-    dtype: Literal["float16"] = "float16"
-    """Type of logits (raw, natural log-odds) and representations on disk."""
 
 
 class Knowledge:
@@ -83,9 +53,10 @@ class Knowledge:
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
         """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
         place = rows.clamp_min(0).flatten()
-        logit = self._logit[place].view(*rows.shape, -1).float()
-        covered = self._covered[place].view(rows.shape) & (rows >= 0)
-        hidden = self._representation[place] if representation else self._representation.new_empty(len(place), 0)
+        logit = self._logit.index_select(0, place).view(*rows.shape, -1).float()
+        covered = self._covered.index_select(0, place).view(rows.shape) & (rows >= 0)
+        vectors = self._representation
+        hidden = vectors.index_select(0, place) if representation else vectors.new_empty(len(place), 0)
         return Signal(Prediction(logit, hidden.view(*rows.shape, hidden.shape[-1]).float()), covered)
 
     def require(self, *, data: str, tasks: tuple[str, ...]) -> None:
@@ -121,9 +92,16 @@ class KnowledgeStore:
         return Knowledge(folder) if (folder / "facts.json").exists() else None
 
     def writer(self, manifest: Manifest) -> "KnowledgeWriter":
-        """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share."""
+        """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share.
+
+        Raises:
+            StoreError: one was begun by a group, and goes on by a process alone, or the other way round.
+        """
         folder = self.folder / manifest.fingerprint
         if not grouped():
+            if list(folder.glob(f"{CHECKPOINTS}/*")):
+                what = "was begun by a group of processes."
+                raise StoreError(Fault(str(folder), what, "Go on with trainer.strategy=ddp, or delete the folder."))
             return KnowledgeWriter(folder, manifest)
         from distill.knowledge.group import GroupWriter  # Torch's checkpoints take long to import.
 

@@ -13,7 +13,8 @@ from distill.data.impressions import TEST, Impressions
 from distill.data.negatives import correction
 from distill.errors import DataError, Fault, KnowledgeError, KnowledgeLeak, suggestion
 from distill.fingerprint import fingerprint
-from distill.knowledge.store import Knowledge, KnowledgeStore, Manifest
+from distill.knowledge.manifest import Manifest
+from distill.knowledge.store import Knowledge, KnowledgeStore
 from distill.types import Prediction
 
 ROW_ID = "row_id"
@@ -69,6 +70,25 @@ def import_table(path: Path, impressions: Impressions, store: KnowledgeStore) ->
     writer.add(rows[known], said._replace(logit=said.logit + correction(statement.negatives)))
     writer.commit()
     return writer.finish({"snapshot": manifest.fingerprint, "left_out": int((~known).sum())})
+
+
+def table_fingerprint(path: Path, impressions: Impressions) -> str:
+    """The fingerprint that the knowledge in a file or a folder has, without reading its rows.
+
+    Args:
+        path: as for `import_table`, which has found nothing wrong with it.
+        impressions: the rows that it is about.
+    """
+    if path.is_dir():
+        return Knowledge(path).manifest.fingerprint
+    statement, _ = _statement(path, pl.read_parquet_metadata(path), impressions.tasks)
+    return _fingerprint(path, statement, impressions)
+
+
+def _fingerprint(path: Path, statement: Statement, impressions: Impressions) -> str:
+    with open(path, "rb") as file:
+        content = hashlib.file_digest(file, "blake2b").hexdigest()
+    return fingerprint(content, statement, impressions.fingerprint)
 
 
 def _open(folder: Path, impressions: Impressions) -> Knowledge:
@@ -192,10 +212,8 @@ def _width(frame: pl.DataFrame) -> int:
 
 
 def _manifest(path: Path, frame: pl.DataFrame, statement: Statement, impressions: Impressions) -> Manifest:
-    with open(path, "rb") as file:
-        content = hashlib.file_digest(file, "blake2b").hexdigest()
     return Manifest(
-        fingerprint=fingerprint(content, statement, impressions.fingerprint),
+        fingerprint=_fingerprint(path, statement, impressions),
         teacher=statement.teacher,
         data=impressions.fingerprint,
         view="outside",

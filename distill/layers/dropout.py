@@ -66,7 +66,8 @@ class Drop(StackedFunction):
 
 
 def _idle(threshold: Tensor) -> bool:
-    return not threshold.any()
+    """Whether nothing is dropped; a program that is compiled drops nothing rather than ask."""
+    return not torch.compiler.is_compiling() and not threshold.any()
 
 
 def _left(units: Tensor, clock: Tensor, threshold: Tensor, first: Tensor, salt: int) -> Tensor:

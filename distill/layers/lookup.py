@@ -59,6 +59,8 @@ def lookup(
     """
     if _served(table):
         return tuple(torch.nn.functional.embedding(index, table) for index in ids)
+    if torch.compiler.is_compiling() and not sparse:
+        return applied(Lookup, table, False, *ids)
     return _learnt(table, sparse, *ids)
 
 
@@ -68,7 +70,7 @@ def _served(table: Tensor) -> bool:
     return torch.compiler.is_exporting() or (table.dim() == 2 and not torch.is_grad_enabled() and not mapped)
 
 
-@torch._disable_dynamo  # At its first call this imports the compiler, for which who only serves has no time.
+@torch._disable_dynamo  # It knows no sparse gradients. The first call imports the compiler: who only serves can't wait.
 def _learnt(table: Tensor, sparse: bool, *ids: Tensor) -> tuple[Tensor, ...]:
     return applied(Lookup, table, sparse, *ids)
 
@@ -83,7 +85,7 @@ def _flat(ids: Tensor, members: torch.Size) -> Tensor:
 
 
 def _read(stack: Tensor, ids: Tensor) -> Tensor:
-    if stack.device.type != "cpu":
+    if stack.device.type != "cpu" or torch.compiler.is_compiling():
         return stack.flatten(0, 1).index_select(0, _placed(ids, stack.shape[1]).flatten())
     rows = stack.new_empty(*ids.shape, stack.shape[-1])
     tables, outs = (stack, rows) if stack.shape[-1] > 1 else (stack[..., 0], rows[..., 0])  # numbers go faster
@@ -94,7 +96,7 @@ def _read(stack: Tensor, ids: Tensor) -> Tensor:
 
 def _dense(shape: torch.Size, ids: Tensor, gradient: Tensor) -> Tensor:
     table = gradient.new_zeros(shape)
-    if table.device.type != "cpu":
+    if table.device.type != "cpu" or torch.compiler.is_compiling():
         table.view(-1, shape[-1]).index_add_(0, _placed(ids, shape[-2]).flatten(), gradient.flatten(0, 1))
         return table
     for own, numbers, rows in zip(_stacked(table).unbind(), ids.unbind(), gradient.unbind(), strict=True):

@@ -40,10 +40,10 @@ class MemberAdam(torch.optim.Optimizer):
         super().__init__(parameters, {})
         self.rates, self.longest = rates, longest
         self.shared: Callable[[Tensor], Tensor] = lambda squares: squares
-        self.live: list[bool] = [True] * len(rates.learning_rate)
         self.scale: list[float] = [1.0] * len(rates.learning_rate)
         every = [parameter for group in self.param_groups for parameter in group["params"]]
         self.steps = torch.zeros(len(rates.learning_rate), device=every[0].device)
+        self.live = torch.ones_like(self.steps, dtype=torch.bool)
         read = {id(table) for table in tables}
         self._dense = [parameter for parameter in every if id(parameter) not in read]
         self._tables = {parameter: RULES[rule](parameter.data) for parameter in every if id(parameter) in read}
@@ -61,11 +61,12 @@ class MemberAdam(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._shorten()
-        self.steps += torch.tensor(self.live)
+        self.steps += self.live
+        live = self.live.tolist()
         gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
         reads = [_reads(table.grad) for table in self._tables]
         for member, (rate, *rest, pace, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
-            if self.live[member]:
+            if live[member]:
                 step = Step(rate * self.scale[member], *rest, number)
                 slow = step._replace(learning_rate=step.learning_rate * pace)
                 if gradients:
@@ -90,8 +91,8 @@ class MemberAdam(torch.optim.Optimizer):
         }
 
     def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
-        """Never steps a member again that is not healthy."""
-        self.live = [live and ok for live, ok in zip(self.live, healthy.tolist(), strict=True)]
+        """Never steps a member again that is not healthy. Nobody waits for a device to say which."""
+        self.live = self.live & healthy.to(self.live.device)
 
     def _shorten(self) -> None:
         if self.longest is not None:

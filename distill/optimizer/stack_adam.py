@@ -49,6 +49,7 @@ class StackAdam(MemberAdam):
     """The same steps as `MemberAdam`, by a few calls for the whole stack instead of a few for each member.
 
     On a processor it is slower, since a stack does not fit its cache; on an accelerator the calls would dominate.
+    Nothing waits for the device: no number is brought back from it, and no shape depends on one.
     """
 
     @torch.no_grad()
@@ -69,9 +70,10 @@ class StackAdam(MemberAdam):
 
     def _steps(self) -> Steps:
         members = len(self.steps)
-        vectors = [self.live, self.scale, *self.rates]
+        vectors = [self.scale, *self.rates]
         table = torch.tensor([list(one[:members]) for one in vectors], dtype=torch.float64).to(self.steps.device)
-        live, scale, rate, decay, beta1, beta2, l2, pace = table
+        scale, rate, decay, beta1, beta2, l2, pace = table
+        live = self.live.double()
         self.steps += live
         # In double precision: 1 - 0.999 would lose half of its digits.
         full = 1 - beta1**self.steps, 1 - beta2**self.steps
@@ -90,7 +92,7 @@ def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: S
 def _whole(table: Tensor, state: dict[str, Tensor], steps: Steps) -> None:
     steps = steps.beside(table)
     # L2 pulls at what weight decay has left, as in the calls for one member.
-    gradient = table.grad.to_dense().add_(table.data * steps.l2 * (1 - steps.rate * steps.decay))
+    gradient = _dense(table.grad).add_(table.data * steps.l2 * (1 - steps.rate * steps.decay))
     _adam(table.data, gradient, state["mean"], state["square"], steps)
 
 
@@ -117,7 +119,24 @@ _TABLES = {WholeTable: _whole, RowwiseAdam: _rowwise_adam, RowwiseAdagrad: _roww
 
 
 def _read(table: Tensor, steps: Steps) -> tuple[Tensor, Tensor, Steps]:
-    """The rows that were read, of all tables end to end, their gradients, and what their members' steps take."""
-    gradient = table.grad.coalesce()
-    member, ids = gradient.indices()
-    return member * table.shape[1] + ids, gradient.values(), steps.of(member, table.dtype)
+    """The rows of all tables end to end that were read, the gradient of each, and what its member's step takes.
+
+    A row that was read several times stands there as often, each time with its whole gradient: whoever writes it last
+    writes what the others do. To leave out the others, one would have to wait for their number.
+    """
+    member, ids = table.grad._indices()
+    rows, gradient = member * table.shape[1] + ids, table.grad._values()
+    reads = torch.arange(len(rows), device=rows.device)
+    speaker = reads.new_empty(table.shape[:2].numel()).scatter_(0, rows, reads).index_select(0, rows)
+    merged = torch.zeros_like(gradient).index_add_(0, speaker, gradient).index_select(0, speaker)
+    return rows, merged, steps.of(member, table.dtype)
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """The gradient of every row of the tables, from that of the reads."""
+    if not gradient.is_sparse:
+        return gradient
+    member, ids = gradient._indices()
+    whole = gradient._values().new_zeros(gradient.shape)
+    whole.flatten(0, 1).index_add_(0, member * gradient.shape[1] + ids, gradient._values())
+    return whole

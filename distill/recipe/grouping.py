@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from distill.recipe.finding import Finding
 from distill.recipe.sections import OutsideTeacher, Recipe
 from distill.recipe.trainer import Trainer
+from distill.recipe.tree import KeyPath
 
 
 def group_findings(recipe: Recipe) -> Iterator[Finding]:
@@ -23,10 +24,18 @@ def group_findings(recipe: Recipe) -> Iterator[Finding]:
     elif trainer.mesh is not None and math.prod(trainer.mesh) != trainer.devices:
         what = f"{trainer.mesh[0]} x {trainer.mesh[1]} devices are not {trainer.devices}."
         yield Finding(place["mesh"], what, "Let the product be trainer.devices.", (place["mesh"], place["devices"]))
-    if isinstance(recipe.teacher, OutsideTeacher):
+    yield from _shared(recipe, place["strategy"], place["devices"])
+
+
+def _shared(recipe: Recipe, strategy: KeyPath, devices: KeyPath) -> Iterator[Finding]:
+    """There is a teacher to train, and every one has enough rows in a step."""
+    every = recipe.every_teacher
+    if all(isinstance(teacher, OutsideTeacher) for teacher in every.values()):
         what = "there is no teacher to train: it is from outside."
-        yield Finding(place["strategy"], what, "Leave it out.", (place["strategy"], ("teacher", "knowledge")))
-    elif recipe.teacher.train.batch < trainer.devices:
-        what = f"{trainer.devices} devices share {recipe.teacher.train.batch} rows of a step."
-        reads = (place["devices"], ("teacher", "train", "batch"))
-        yield Finding(place["devices"], what, "Take a larger teacher.train.batch, or fewer devices.", reads)
+        yield Finding(strategy, what, "Leave it out.", (strategy, ("teacher", "knowledge")))
+    for name, teacher in every.items():
+        if not isinstance(teacher, OutsideTeacher) and teacher.train.batch < recipe.trainer.devices:
+            path = ("teacher",) if teacher is recipe.teacher else ("teachers", name)
+            what = f"{recipe.trainer.devices} devices share {teacher.train.batch} rows of a step."
+            fix = f"Take a larger {'.'.join(path)}.train.batch, or fewer devices."
+            yield Finding(devices, what, fix, (devices, (*path, "train", "batch")))

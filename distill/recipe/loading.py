@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from distill.recipe.checking import check
 from distill.recipe.combining import combine
-from distill.recipe.relations import default_score, findings
+from distill.recipe.relations import default_score, findings, teacher_paths
 from distill.recipe.sections import Model, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath, Node, Report
-
-PATHS: tuple[KeyPath, ...] = (("data", "path"), ("teacher", "knowledge"))
-"""Paths that are relative to the file they stand in; those of an override are relative to the current folder."""
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -49,8 +48,9 @@ def complete(recipe: Recipe) -> dict[str, Any]:
     """A recipe as plain values, with every default of the sections and of the rankers' classes filled in."""
     whole = recipe.model_dump(mode="json", by_alias=True)
     whole["students"]["model"] = _settings(recipe.students.model)
-    if not isinstance(recipe.teacher, OutsideTeacher):
-        whole["teacher"]["model"] = _settings(recipe.teacher.model)
+    for path, teacher in teacher_paths(recipe).items():
+        if not isinstance(teacher, OutsideTeacher):
+            _below(whole, path)["model"] = _settings(teacher.model)
     if recipe.domains is not None:
         whole["domains"]["model"] = _settings(recipe.domains.model or recipe.students.model)
     return whole
@@ -62,14 +62,22 @@ def _settings(model: Model) -> dict[str, Any]:
 
 def _resolved(recipe: Recipe, tree: Node) -> dict[str, Any]:
     """The same, with what depends on other sections or on where the recipe stands."""
-    whole = complete(recipe)
-    if not isinstance(recipe.teacher, OutsideTeacher) and "score" not in recipe.teacher.model_fields_set:
-        whole["teacher"]["score"] = default_score(recipe).model_dump()
+    whole, teachers = complete(recipe), teacher_paths(recipe)
+    for path, teacher in teachers.items():
+        if not isinstance(teacher, OutsideTeacher) and "score" not in teacher.model_fields_set:
+            _below(whole, path)["score"] = default_score(recipe).model_dump()
     whole["students"]["distill"]["logit"]["source"] = recipe.source
     if recipe.domain_start and recipe.domains is not None:
         whole["domains"]["features"] = recipe.domains.features or recipe.students.features
-    for section, key in PATHS:
-        node = tree.at((section, key))
+    # Paths are relative to the file they stand in; those of an override, to the current folder.
+    for path in (("data", "path"), *((*path, "knowledge") for path in teachers)):
+        node = tree.at(path)
         if node and node.value is not None:
-            whole[section][key] = os.path.normpath(node.place.source.folder / Path(node.value).expanduser())
+            where = os.path.normpath(node.place.source.folder / Path(node.value).expanduser())
+            _below(whole, path[:-1])[path[-1]] = where
     return whole
+
+
+def _below(tree: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    """The map at the end of a path."""
+    return reduce(getitem, path, tree)

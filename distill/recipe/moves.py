@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from distill.recipe.several import Combine
 from distill.types import Settings
 
 
@@ -21,6 +22,10 @@ class LogitChannel(Settings):
     source: Literal["teacher", "domain", "both"] | None = None
     """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
     any, else the teacher's."""
+    combine: Combine = Combine()
+    """How the marks of several teachers become one."""
+    certainty: float | None = Field(default=None, gt=0)
+    """Spread of the teachers' log-odds at which a row's weight is halved; it is 1 / (1 + (spread / certainty)^2)."""
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]

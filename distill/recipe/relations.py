@@ -13,12 +13,12 @@ from distill.errors import suggestion
 from distill.recipe.channels import channel_findings
 from distill.recipe.finding import Finding
 from distill.recipe.grouping import group_findings
-from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, TimeAhead, TrainedTeacher
+from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, Teacher, TimeAhead, TrainedTeacher
+from distill.recipe.together import together_findings
 from distill.recipe.tree import KeyPath
 
 TIME: KeyPath = ("data", "time")
 USER: KeyPath = ("data", "user")
-SCORE: KeyPath = ("teacher", "score")
 FEATURES: KeyPath = ("data", "features")
 
 
@@ -31,12 +31,15 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _event_times(recipe.data)
     yield from _negatives(recipe.data)
     yield from _columns_that_tell(recipe.data)
-    yield from _teacher(recipe)
+    for path, teacher in teacher_paths(recipe).items():
+        yield from _teacher(recipe, path, teacher)
     yield from _named_features(recipe, ("students", "features"), recipe.students.features)
     yield from _domains(recipe)
     yield from channel_findings(recipe)
+    yield from together_findings(recipe)
     yield from _l2(recipe)
     yield from group_findings(recipe)
+    yield from _store(recipe)
     yield from _alias(recipe)
 
 
@@ -45,6 +48,12 @@ def default_score(recipe: Recipe) -> Score | None:
     if recipe.data.time is not None:
         return TimeAhead()
     return CrossFit(by=recipe.data.user) if recipe.data.user is not None else None
+
+
+def _store(recipe: Recipe) -> Iterator[Finding]:
+    """Rows are mapped into memory, and results are renamed into their place: object stores do neither."""
+    if re.match(r"[a-zA-Z][\w+.-]+:/", str(recipe.store)):  # pathlib has taken one of the two slashes
+        yield Finding(("store",), "is an address, where a folder is needed.", "Mount it, or name a shared folder.")
 
 
 def _source(data: DataSettings) -> Iterator[Finding]:
@@ -158,35 +167,41 @@ def _columns_that_tell(data: DataSettings) -> Iterator[Finding]:
                 yield Finding((*FEATURES, name), what, "Remove this feature.", (home, (*FEATURES, name, "column")))
 
 
-def _teacher(recipe: Recipe) -> Iterator[Finding]:
-    if isinstance(recipe.teacher, OutsideTeacher):
+def teacher_paths(recipe: Recipe) -> dict[KeyPath, Teacher]:
+    """Where each teacher stands in the recipe."""
+    return {("teacher",): recipe.teacher} | {("teachers", name): one for name, one in recipe.teachers.items()}
+
+
+def _teacher(recipe: Recipe, path: KeyPath, teacher: Teacher) -> Iterator[Finding]:
+    if isinstance(teacher, OutsideTeacher):
         if recipe.data.row_id is None:
             what = "a teacher from outside needs data.row_id, by which its scores find their rows."
-            yield Finding(("teacher", "knowledge"), what, "Name the column.", (("data", "row_id"),))
+            yield Finding((*path, "knowledge"), what, "Name the column.", (("data", "row_id"),))
         if recipe.data.negatives.teacher != 1:
             place = ("data", "negatives", "teacher")
             what = "a teacher from outside learns nothing here."
             yield Finding(place, what, "Leave it out; its table says `distill.negatives`: docs/knowledge.md.", (place,))
         return
-    yield from _named_features(recipe, ("teacher", "features"), recipe.teacher.features)
-    yield from _score(recipe, recipe.teacher)
+    yield from _named_features(recipe, (*path, "features"), teacher.features)
+    yield from _score(recipe, path, teacher)
 
 
-def _score(recipe: Recipe, teacher: TrainedTeacher) -> Iterator[Finding]:
+def _score(recipe: Recipe, path: KeyPath, teacher: TrainedTeacher) -> Iterator[Finding]:
+    place = (*path, "score")
     given = "score" in teacher.model_fields_set
     score = teacher.score if given else default_score(recipe)
     if score is None:
         what = 'how the teacher scores is open: "score" is missing, and the data name neither time nor user.'
-        yield Finding(("teacher",), what, "Add data.time (best) or data.user.", (TIME, USER, SCORE))
+        yield Finding(path, what, "Add data.time (best) or data.user.", (TIME, USER, place))
     if not isinstance(score, TimeAhead):
         return
     if recipe.data.time is None:
         remedy = "Name the column of times, or score by cross_fit."
-        yield Finding((*SCORE, "kind"), "time_ahead needs data.time.", remedy, (TIME, SCORE))
+        yield Finding((*place, "kind"), "time_ahead needs data.time.", remedy, (TIME, place))
     if teacher.train.epochs != 1:
-        path = ("teacher", "train", "epochs")
+        epochs = (*path, "train", "epochs")
         what = f"time_ahead makes one pass in time order, not {teacher.train.epochs}."
-        yield Finding(path, what, "Set 1, or score by cross_fit.", (path, TIME, SCORE))
+        yield Finding(epochs, what, "Set 1, or score by cross_fit.", (epochs, TIME, place))
 
 
 def _domains(recipe: Recipe) -> Iterator[Finding]:
@@ -228,13 +243,13 @@ def _named_features(recipe: Recipe, path: KeyPath, names: Sequence[str] | None) 
 
 
 def _l2(recipe: Recipe) -> Iterator[Finding]:
-    sections = {"students": recipe.students, "domains": recipe.domains, "teacher": recipe.teacher}
-    for name, section in sections.items():
+    sections = {("students",): recipe.students, ("domains",): recipe.domains, **teacher_paths(recipe)}
+    for place, section in sections.items():
         train = getattr(section, "train", None)
         if train is not None and train.l2 > 0 and train.tables != "adam":
-            path = (name, "train", "l2")
+            path = (*place, "train", "l2")
             what = f"pulls at every embedding, and tables: {train.tables} may step only those that were read."
-            yield Finding(path, what, "Say tables: adam beside it.", (path, (name, "train", "tables")))
+            yield Finding(path, what, "Say tables: adam beside it.", (path, (*place, "train", "tables")))
 
 
 def _alias(recipe: Recipe) -> Iterator[Finding]:

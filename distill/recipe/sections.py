@@ -99,6 +99,8 @@ class TeacherTrain(Train):
     """Rows of one step."""
     clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
     """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
+    share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
+    """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
 
 class TimeAhead(Settings):
@@ -137,6 +139,8 @@ class TrainedTeacher(Settings):
     """How it learns."""
     score: Score = TimeAhead()
     """How it labels the training rows; left out, time_ahead where the data have a time, else cross_fit by user."""
+    seeds: int = Field(default=1, ge=1)
+    """Teachers of this kind, which differ in their seed and score the rows each by itself: an ensemble."""
 
 
 class OutsideTeacher(Settings):
@@ -212,6 +216,8 @@ class Recipe(Settings):
     """The impressions."""
     teacher: Teacher
     """The large ranker, trained here or elsewhere."""
+    teachers: dict[str, Teacher] = Field(default_factory=dict)
+    """More of them, by name. Students hear them beside the first, from whom comes all that is no mark."""
     domains: Domains | None = None
     """Foundation models of domains, through which it teaches the students; null for direct transfer."""
     students: Students
@@ -228,6 +234,11 @@ class Recipe(Settings):
     """Processes that train students, 1 for this one alone; where none is given, one a core if there is enough to do."""
     store: Path = Path("mlruns")
     """Folder of everything the tool writes; relative to the current folder."""
+
+    @property
+    def every_teacher(self) -> dict[str, Teacher]:
+        """All of them by name, `teacher` first."""
+        return {"teacher": self.teacher, **self.teachers}
 
     @property
     def source(self) -> Literal["teacher", "domain", "both"]:

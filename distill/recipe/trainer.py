@@ -13,7 +13,8 @@ class Trainer(Settings):
     device: str = Field(default="auto", pattern=r"^[a-z_]+$")
     """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
     compile: bool = False
-    """Whether `torch.compile` makes one program of a step: half a minute of waiting, and fewer calls of the device."""
+    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
+    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
     strategy: Literal["single", "ddp", "hsdp"] = "single"
     """How the teacher is trained: by one process; by a group, each with the whole teacher (`ddp`); by a group over
     which its weights are cut up (`hsdp`). A step's rows are shared out, so that the teacher is the same."""

@@ -9,6 +9,8 @@ from distill.report.note import markdown, student_note
 from distill.report.page import Facts, drawings, page
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.side_by_side import side_by_side
+from distill.report.sweep_page import sweep_page
+from distill.report.teachers import entropy_of, mean_spread
 from distill.report.terminal import render
 
 __all__ = [
@@ -20,14 +22,17 @@ __all__ = [
     "Results",
     "comparison",
     "drawings",
+    "entropy_of",
     "flat",
     "leaderboard",
     "markdown",
+    "mean_spread",
     "page",
     "passed",
     "refusals",
     "render",
     "side_by_side",
     "student_note",
+    "sweep_page",
     "with_hops",
 ]

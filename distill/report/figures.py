@@ -64,11 +64,12 @@ def teacher_student(table: Row) -> str:
     return svg.figure(352, parts, "Students against their teacher", width=370)
 
 
-def heat(gains: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Gain by vertical and method, the strongest colour at nine tenths of the largest.
+def heat(gains: Mapping[str, Mapping[str, float | None]], name: str = "Gain by vertical and method") -> str:
+    """Gain by vertical and method, the strongest colour at nine tenths of the largest; or other signed numbers.
 
     Args:
-        gains: method -> vertical -> gain in NE over its control.
+        gains: method -> vertical -> gain in NE over its control; they head the columns and the rows.
+        name: read out to those who do not see it.
     """
     verticals = _widest(gains)
     known = sorted(abs(value) for one in gains.values() for value in one.values() if value is not None)
@@ -76,14 +77,14 @@ def heat(gains: Mapping[str, Mapping[str, float | None]]) -> str:
         return ""
     far = known[9 * (len(known) - 1) // 10] or 1.0
     width = min(150.0, 520 / len(gains))
-    parts = [svg.text(226 + width * place, 14, name[:22], "tick") for place, name in enumerate(gains)]
+    parts = [svg.text(226 + width * place, 14, head[: int(width / 6.5)], "tick") for place, head in enumerate(gains)]
     for row, vertical in enumerate(verticals):
         parts.append(svg.text(212, 36 + PITCH * row, vertical[:34], "name", "end"))
         parts += [
             _cell(226 + width * place, 23 + PITCH * row, width - 2, one.get(vertical), far)
             for place, one in enumerate(gains.values())
         ]
-    return svg.figure(30 + PITCH * len(verticals), parts, "Gain by vertical and method")
+    return svg.figure(30 + PITCH * len(verticals), parts, name)
 
 
 def _widest(gains: Mapping[str, Mapping[str, float | None]]) -> list[str]:

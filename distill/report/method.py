@@ -8,6 +8,9 @@ from distill.evidence import Estimate, by_seed, gap_closed, kept, mean, method_g
 from distill.report.scores import number
 from distill.report.summary import Pair
 
+KEPT = 100
+"""Resamples of each vertical that are written down: there may be hundreds of these."""
+
 
 def method(pairs: Sequence[Pair], level: float) -> dict[str, Any]:
     """The claim that this way of teaching is better than none, over the seeds; never from one of them."""
@@ -42,7 +45,7 @@ def pooled(pairs: Sequence[Pair]) -> dict[str, Any]:
         "domains": {
             name: {str(seed): kept(sums) for seed, sums in _seeds(part).items()} for name, part in parts.items()
         },
-        "by_vertical": {name: kept(mean(list(_seeds(own[name]).values()))) for name in sorted(own)},
+        "by_vertical": {name: kept(mean(list(_seeds(own[name]).values())), KEPT) for name in sorted(own)},
     }
 
 

@@ -46,6 +46,11 @@ def page(table: Row, facts: Facts) -> str:
         _gates(facts.refusals),
         _made(table, facts),
     ]
+    return document(name, parts)
+
+
+def document(name: str, parts: Sequence[str]) -> str:
+    """A page of parts, with its style and its script; `name` is markup already."""
     head = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
@@ -93,12 +98,12 @@ def _said(table: Row, level: float) -> str:
 
 def _figures(table: Row, facts: Facts) -> str:
     runs = {table["recipe"]: table, **facts.others}
-    gains = {name: _gains(one) for name, one in runs.items()} if facts.others else {}
+    methods = {name: gains(one["students"]) for name, one in runs.items()} if facts.others else {}
     level = f"{facts.level:.0%}"
     drawn = [
         ("Verdicts", figures.forest(table), f"Gain of each student with its {level} interval, by verdict."),
         ("Gain against size", figures.sizes(table), "Small verticals are wide: their rows cannot tell."),
-        ("Methods", figures.heat(gains) if gains else "", "Gain in NE of each method over its own controls."),
+        ("Methods", figures.heat(methods), "Gain in NE of each method over its own controls."),
     ]
     pair = [
         ("Reliability", diagrams.reliability(table), "All verticals together, in bins of equal weight."),
@@ -127,13 +132,13 @@ def _figure(title: str, drawing: str, caption: str) -> str:
     return f"<section><h2>{title}</h2><figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure></section>"
 
 
-def _gains(table: Row) -> dict[str, float | None]:
-    """Vertical -> gain, the mean of its students."""
+def gains(students: Sequence[Row]) -> dict[str, float | None]:
+    """Vertical -> gain, the mean of its distilled students among some rows of a leaderboard."""
     found: dict[str, list[float]] = {}
-    for row in table["students"]:
+    for row in students:
         if row["arm"] == "distilled" and row["ne_gain"] is not None:
             found.setdefault(row["vertical"], []).append(row["ne_gain"])
-    return {vertical: sum(gains) / len(gains) for vertical, gains in found.items()}
+    return {vertical: sum(values) / len(values) for vertical, values in found.items()}
 
 
 def _students(table: Row) -> str:

@@ -3,6 +3,7 @@
 import math
 
 from distill.report.lines import Line, Row, lines
+from distill.report.teachers import described
 
 KINDS = {
     "time_ahead": "The teacher scored each training row before it had learned from it or from anything later.",
@@ -30,6 +31,7 @@ def sentences(table: Row, level: float) -> list[str]:
         *_chance(found, level),
         *_standing(summary, level),
         *_entropies(summary),
+        *described(table),
         *_views(summary),
         *_method(table.get("method", {})),
         *_gap(summary, level),

@@ -25,8 +25,8 @@ def side_by_side(found: Row) -> RenderableType:
     runs, verticals = found["runs"], found["verticals"]
     parts: list[RenderableType] = [_results(runs), Text()]
     if found["settings"]:
-        parts += [_table(found["settings"], "setting"), Text()]
-    parts += [_table(verticals[:MOST], "vertical")]
+        parts += [_table(found["settings"], "setting", "setting"), Text()]
+    parts += [_table(verticals[:MOST], "vertical", "student's NE in")]
     if len(verticals) > MOST:
         parts.append(Text(f"... and {len(verticals) - MOST} verticals in which they differ less", style="dim"))
     said = [sentence for row in found["against"] for sentence in sentences_of(row, found["baseline"])]
@@ -41,7 +41,13 @@ def sentences_of(row: Row, baseline: str) -> list[str]:
     seeds = f", from {row['seeds']} seed{'s' if row['seeds'] != 1 else ''}."
     times = _ratio(row, "times_baseline", f"Its gain is {{}} times that of {baseline}", "{:.2f}")
     ratio = _ratio(row, "transfer_ratio", "Of what its teacher gained, its students gained {}", "percent")
-    return [claim + seeds, times, *([ratio] if row["transfer_ratio"] is not None else [])]
+    return [claim + seeds, times, *([ratio] if row["transfer_ratio"] is not None else []), *_pays(row)]
+
+
+def _pays(row: Row) -> list[str]:
+    """When domain models pay, where the run has any that gain something."""
+    count = row.get("students_to_pay")
+    return [f"Its domain models pay from {count:,} student{'s' if count != 1 else ''} on."] if count else []
 
 
 def _by(row: Row, name: str) -> str:
@@ -71,8 +77,8 @@ def _results(runs: Sequence[Row]) -> Table:
     return shown
 
 
-def _table(rows: Sequence[Row], first: str) -> Table:
-    shown = _begun(first, [name for name in rows[0] if name != first] if rows else [])
+def _table(rows: Sequence[Row], first: str, title: str) -> Table:
+    shown = _begun(title, [name for name in rows[0] if name != first] if rows else [])
     for row in rows:
         shown.add_row(*(_cell(value) for value in row.values()))
     return shown

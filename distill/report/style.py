@@ -34,7 +34,8 @@ svg .tick, svg .axis { fill: var(--soft); } svg .word { fill: var(--mark); } svg
 circle, rect { fill: var(--mark); } circle { stroke: var(--paper); stroke-width: 1; }
 .span { stroke: var(--mark); stroke-width: 1.6; stroke-opacity: .55; stroke-linecap: round; }
 .curve { fill: none; stroke: var(--mark); stroke-width: 1.8; } .band { fill: var(--mark); fill-opacity: .12; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .86rem; width: 100%; margin-top: .6rem; }
+.scroll { overflow-x: auto; margin-right: min(0px, (60rem - 100vw) / 2 + 1.5rem); }
+table { border-collapse: collapse; font-size: .86rem; width: 100%; margin-top: .6rem; }
 th, td { padding: .32rem .7rem .32rem 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); position: sticky; top: 0; background: var(--paper); }
 th[data-sort] { cursor: pointer; user-select: none; } th[data-sort]:hover { color: var(--ink); }

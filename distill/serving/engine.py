@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from distill.errors import ExportError, Fault
 from distill.serving.graph import Graph, Inputs, Said
@@ -86,7 +88,8 @@ def _native(_: Graph, content: bytes) -> Engine:
     except Exception as error:  # made for another machine or torch, or no such package
         what = f"cannot be run here: {_first_line(error)}."
         raise ExportError(Fault("model.native.pt2", what, "Export it on a machine like this one.")) from None
-    return lambda inputs: Said(*module(*inputs))
+    # It takes its inputs to lie in memory as the example did, and looks at nothing but their addresses.
+    return lambda inputs: Said(*module(*tree_map(Tensor.contiguous, tuple(inputs))))
 
 
 def _session(graph: Graph, content: bytes) -> Engine:

@@ -1,19 +1,25 @@
 """Exports: the students of a folder, each for the rows of its vertical."""
 
+import hashlib
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from distill.errors import ExportError, Fault
 from distill.serving.export import Export
 from distill.serving.graph import Said
 from distill.serving.manifest import MANIFEST, Format
 
+Weights = dict[tuple[torch.dtype, torch.Size, bytes], Tensor]
+"""Tensors by what they hold: type, shape, and hash of their bytes."""
+
 
 class Exports:
-    """One exported student, or all that lie in one folder.
+    """One exported student, or all that lie in one folder. Weights that several have in common are in memory once.
 
     Args:
         folder: of a student, or of the folders of several, each of a vertical of its own.
@@ -25,11 +31,13 @@ class Exports:
 
     def __init__(self, folder: Path, kind: Format = "safetensors") -> None:
         self.students: dict[str, Export] = {}
+        weights: Weights = {}
         for place in _folders(folder):
             student = Export(place, kind)
             if student.vertical in self.students:
                 what = f'holds two students of "{student.vertical}".'
                 raise ExportError(Fault(str(folder), what, "Keep exports of several arms or seeds apart."))
+            _share(student, weights)
             self.students[student.vertical] = student
         first = next(iter(self.students.values()))
         self.settings, self.tasks = first.manifest.preprocessing.data, first.tasks
@@ -63,6 +71,13 @@ class Exports:
                 found = self.students[vertical].score(part, name, first + rows)
                 said[0, rows], said[1, rows] = found.logit.numpy(), found.probability.numpy()
         return Said(*said)
+
+
+def _share(student: Export, weights: Weights) -> None:
+    """Puts tensors that are there already, bit for bit, in the place of a student's own."""
+    for tensor in (*student.graph.parameters(), *student.graph.buffers()):
+        digest = hashlib.sha256(tensor.contiguous().view(-1).view(torch.uint8).numpy()).digest()
+        tensor.data = weights.setdefault((tensor.dtype, tensor.shape, digest), tensor.data)
 
 
 def _folders(folder: Path) -> list[Path]:

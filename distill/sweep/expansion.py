@@ -8,7 +8,7 @@ from distill.sweep.points import Range
 Changes = dict[str, Node]
 """Dotted key of a recipe -> its value, where it was written."""
 
-VARIED = ("data", "teacher", "students", "seed")
+VARIED = ("data", "teacher", "teachers", "students", "seed")
 """Sections that a sweep may vary: those that decide how a student turns out."""
 
 BOUNDS = ("low", "high", "log")
@@ -46,7 +46,7 @@ def keyed(node: Node, path: str, report: Report) -> Changes:
         if key.split(".")[0] in VARIED and all(key.split(".")):
             found[key] = value
         else:
-            what = "a sweep varies data, teacher, students and seed, by dotted keys."
+            what = "a sweep varies data, teacher, teachers, students and seed, by dotted keys."
             report.add(value.place, f"{path}.{key}", what, "Such as students.train.learning_rate.")
     return found
 

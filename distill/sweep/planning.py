@@ -8,7 +8,8 @@ from distill.course import Course
 from distill.data.impressions import Impressions, load
 from distill.fingerprint import fingerprint
 from distill.member import Member, roster
-from distill.planning import cohort_facts, data_stage, teacher_stage, weight_bytes
+from distill.panel import taught_by
+from distill.planning import cohort_facts, data_stage, teacher_stages, weight_bytes
 from distill.probing import paces, probe
 from distill.recipe import Recipe
 from distill.store import Store
@@ -133,12 +134,13 @@ class _Survey:
 
     def _above(self, recipe: Recipe) -> tuple[Impressions, str]:
         """The rows, and the fingerprint of what the teacher says of them."""
-        data, teacher = fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
+        data, teacher = fingerprint(recipe.data), taught_by(recipe)
         if data not in self._impressions:
             self._impressions[data] = load(recipe.data, self.store.data)
             self.data[data] = data_stage(self._impressions[data])
         impressions = self._impressions[data]
         if teacher not in self._knowledge:
-            stage, self._knowledge[teacher] = teacher_stage(recipe, impressions, self.store.knowledge)
-            self.teachers[self._knowledge[teacher]] = stage
+            stages = teacher_stages(recipe, impressions, self.store.knowledge)
+            self._knowledge[teacher] = next(iter(stages))
+            self.teachers |= stages
         return impressions, self._knowledge[teacher]

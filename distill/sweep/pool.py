@@ -10,6 +10,7 @@ from distill.errors import Fault, RecipeError
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
 from distill.member import Member, roster
+from distill.panel import taught_by
 from distill.pipeline import identity, read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
@@ -67,8 +68,8 @@ def taught(points: Sequence[Point], store: Store, progress: Progress, known: Seq
 
 
 def _keys(recipe: Recipe) -> tuple[str, str]:
-    """Of its data, and of its teacher."""
-    return fingerprint(recipe.data), fingerprint(recipe.data, recipe.teacher, recipe.seed)
+    """Of its data, and of its teachers."""
+    return fingerprint(recipe.data), taught_by(recipe)
 
 
 class Pool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from distill.recording import child, heard, started
+from distill.report import sweep_page
 from distill.sweep.points import Sweep
 from distill.sweep.table import Table
 from distill.tracking import RunRecord
@@ -67,7 +68,7 @@ def records(
 
 def _parent(sweep: Sweep, found: Table, key: str) -> RunRecord:
     record, text = begun(sweep, key, found["data"]), markdown(found)
-    artifacts = {"sweep.md": text, "sweep.json": json.dumps(found, indent=1)}
+    artifacts = {"sweep.md": text, "sweep.json": json.dumps(found, indent=1), "report.html": sweep_page(found)}
     return replace(
         record, metrics=dict(found["summary"]), artifacts=record.artifacts | artifacts, note=text, finished=True
     )

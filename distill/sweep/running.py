@@ -12,6 +12,7 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator, keep_programs
+from distill.panel import said_by_all, taught_by
 from distill.pipeline import experiment, identity
 from distill.probing import pace_of, paces
 from distill.progress import Progress
@@ -78,7 +79,7 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             done = sweep._replace(points=[one.point for one in points])
             told = recording.records(done, found, students, [_sources(one, store) for one in points])
             found = _publish(found, told, tracker, progress)
-        found["seconds"] = progress.seconds
+        found["seconds"] = progress.seconds | {"rows_per_second": _paces(points, store)}
         write_json(_latest(sweep, store), found)
     return found
 
@@ -171,14 +172,8 @@ def _judge(
     progress: Progress,
 ) -> Table:
     with progress.stage("evidence"):
-        measured = paces(store.cohorts)
         outcomes = [
-            Outcome(
-                one.point,
-                own,
-                judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store),
-                pace_of(fingerprint(one.point.recipe.students.model.shape), measured),
-            )
+            Outcome(one.point, own, judged(one.point.recipe, one.key, one.impressions, one.knowledge, own, store))
             for one, own in zip(points, students, strict=True)
         ]
         best = choices(students)
@@ -206,17 +201,30 @@ def _chosen(sweep: Sweep, key: str, points: list[Taught], students: list[Student
     first = points[0]
     key = fingerprint(key, [student.member.fingerprint for student in students])
     found = judged(sweep.base, key, first.impressions, first.knowledge, students, store)
-    if len({one.knowledge.manifest.fingerprint for one in points}) > 1:
+    if len({_spoken(one) for one in points}) > 1:
         for row in (found["summary"], *found["students"]):
             row.update({name: None for name in OF_TEACHER if name in row})
     return found
+
+
+def _spoken(taught: Taught) -> str:
+    """What the teachers of a point say together."""
+    recipe = taught.point.recipe
+    return fingerprint(taught.knowledge.manifest.fingerprint, taught_by(recipe), recipe.students.distill.logit.combine)
+
+
+def _paces(points: list[Taught], store: Store) -> dict[str, float | None]:
+    """Point -> rows a second at which students of its shape were trained in this store; None where nobody knows."""
+    measured = paces(store.cohorts)
+    return {one.point.name: pace_of(fingerprint(one.point.recipe.students.model.shape), measured) for one in points}
 
 
 def _sources(one: Taught, store: Store) -> list[RunRecord]:
     """Who taught the students of a point."""
     recipe, rows = one.point.recipe, one.impressions
     domain = domains_of(recipe, rows, one.knowledge, store.knowledge) if recipe.domains else None
-    return sources_of(recipe, one.knowledge, domain, rows.fingerprint)
+    tables = said_by_all(recipe, rows, store.knowledge, first=one.knowledge)
+    return sources_of(recipe, tables, domain, rows.fingerprint)
 
 
 def _publish(

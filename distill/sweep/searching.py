@@ -135,40 +135,42 @@ class Study:
     def __init__(self, storage: Any, name: str, space: dict[str, Range], startup: int, seed: int) -> None:
         self._optuna = require()
         self._study = self._optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
-        self._space, self._startup = space, startup
-        self._words = (seed, "search", name)
+        self._space, self._startup, self._words = space, startup, (seed, "search", name)
 
     def ask(self, number: int) -> dict[str, float]:
-        """The values of a trial: those in the journal, and new ones for what is missing there."""
+        """The values of a trial: those in the journal, or new ones, drawn with a seed of the trial's own."""
         there = self._study.get_trials(deepcopy=False)
-        begun = there[number] if number < len(there) else None
-        asked = begun.params if begun and begun.params.keys() == self._space.keys() else self._suggested(number, begun)
+        asked = there[number].params if number < len(there) else self._asked(number)
         return {key: asked[key] if one.whole else readable(asked[key]) for key, one in self._space.items()}
 
-    def _suggested(self, number: int, begun: Any) -> dict[str, float]:
-        """What Optuna suggests. Each draw has a seed of its own, so that a search that was killed, be it in the middle
-        of asking, goes on as it would have.
-        """
-        self._study.sampler = self._sampler(number, "")
-        trial = self._optuna.Trial(self._study, begun._trial_id) if begun else self._study.ask()
-        found = {}
-        for key, one in self._space.items():
-            self._study.sampler = self._sampler(number, key)
-            found[key] = _suggested(trial, key, one)
-        return found
+    def _asked(self, number: int) -> dict[str, float]:
+        """A new trial. It is asked of a copy, and comes into the journal as one line, so that none is half asked."""
+        copy = self._optuna.create_study(sampler=self._sampler(number))
+        copy.add_trials(self._study.get_trials())
+        trial = copy.ask({key: self._distribution(one) for key, one in self._space.items()})
+        running = self._optuna.trial.TrialState.RUNNING
+        made = self._optuna.trial.create_trial(state=running, params=trial.params, distributions=trial.distributions)
+        self._study.add_trial(made)
+        return trial.params
 
     def tell(self, number: int, value: float) -> None:
         """What came of a trial; one that is no number has failed. Telling twice is telling once."""
         state = None if math.isfinite(value) else self._optuna.trial.TrialState.FAIL
         self._study.tell(number, None if state else value, state=state, skip_if_finished=True)
 
-    def _sampler(self, number: int, key: str) -> Any:
-        seed = derived_seed(*self._words, number, key) % 2**32
+    def _sampler(self, number: int) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            seed = derived_seed(*self._words, number) % 2**32
             return self._optuna.samplers.TPESampler(
                 n_startup_trials=self._startup, multivariate=True, constant_liar=True, seed=seed
             )
+
+    def _distribution(self, one: Range) -> Any:
+        kinds = self._optuna.distributions
+        if one.whole:
+            return kinds.IntDistribution(one.low, one.high)
+        return kinds.FloatDistribution(one.low, one.high, log=one.log)
 
 
 class _Alone:
@@ -200,9 +202,3 @@ def literal(name: str) -> str:
     '[[]a][*]'
     """
     return re.sub(r"[*?[]", lambda found: f"[{found[0]}]", name)
-
-
-def _suggested(trial: Any, key: str, one: Range) -> float:
-    if one.whole:
-        return trial.suggest_int(key, one.low, one.high)
-    return trial.suggest_float(key, one.low, one.high, log=one.log)

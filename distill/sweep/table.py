@@ -25,13 +25,11 @@ class Outcome(NamedTuple):
         point: which one.
         students: both arms.
         table: its leaderboard.
-        pace: rows a second at which students of its shape are trained here, as one stack; None where nobody knows.
     """
 
     point: Point
     students: list[Student]
     table: Table
-    pace: float | None = None
 
 
 def table(name: str, key: str, outcomes: Sequence[Outcome], choices: Sequence[Choice], best: Table) -> Table:
@@ -81,7 +79,6 @@ def _point(outcome: Outcome) -> Table:
         **{name: summary.get(name) for name in SUMMED},
         "auc_control": _auc(outcome.table, "control"),
         "auc_student": _auc(outcome.table, "distilled"),
-        "rows_per_second": outcome.pace,
     }
 
 

@@ -5,7 +5,11 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from distill.diagnosis import gradient_correlation, importance_by_age, permutation_importance
+from distill.data.impressions import VALID
+from distill.diagnosis import gradient_correlation, importance_by_age, layer, permutation_importance
+from distill.diagnosis.drawing import figures, page
+from distill.diagnosis.running import diagnosed
+from distill.representing import trained
 from distill.testing import example_features, example_schema
 from distill.types import PAD, Batch, Prediction
 from teachers import AttentiveCross
@@ -82,6 +86,36 @@ def test_verticals_that_want_the_opposite_are_seen(batch):
 def test_tables_of_embeddings_are_left_out(batch):
     ranker = AttentiveCross(example_schema(), AttentiveCross.Config(embedding=4, hidden=(6,))).double()
     assert "embedding.weight" not in gradient_correlation(ranker, [batch], [0, 1])
+
+
+def test_a_layer_is_one_vector(batch):
+    """The cosine of all gradients of a module side by side."""
+    ranker = AttentiveCross(example_schema(), AttentiveCross.Config(embedding=4, hidden=(6,))).double()
+    found = gradient_correlation(ranker, [batch], [0, 2], layer)["head"][0, 1]
+    gradients = []
+    for vertical in (0, 2):
+        rows = batch.features.vertical == vertical
+        ranker.zero_grad()
+        cross_entropy(ranker(batch.features).logit[rows], batch.label[rows], reduction="sum").backward()
+        gradients.append(torch.cat([ranker.head.bias.grad.flatten(), ranker.head.weight.grad.flatten()]))
+    torch.testing.assert_close(found, torch.cosine_similarity(*gradients, dim=0))
+
+
+def test_a_diagnosis_is_of_validation_rows_by_vertical_and_is_drawn(taught):
+    ranker = trained(taught.lesson, taught.knowledge.folder)
+    found = diagnosed(taught.lesson, ranker, verticals=3, rows=200)
+    impressions = taught.impressions
+    sizes = {name: len(impressions.select(VALID, name)) for name in impressions.verticals}
+    assert found["verticals"] == sorted(sizes, key=lambda name: -sizes[name])[:3]
+    assert found["rows"] == min(200, sum(sizes.values()))
+    assert found["correlation"]["all"][0][0] == pytest.approx(1) and {"head"} < found["correlation"].keys()
+    assert set(found["importance"]) == {"all", *found["verticals"]}
+    assert len(found["importance_by_age"]["clicked"]) == 4
+    found |= {"recipe": "tiny", "teacher": "students.DNN"}
+    drawings = figures(found)
+    assert {"figures/gradients.svg", "figures/importance.svg", "figures/age-clicked.svg"} < drawings.keys()
+    assert drawings["figures/gradients.svg"].count("<rect") == 9
+    assert all(name in page(found) for name in (*found["verticals"], "user_activity"))
 
 
 def _rows(batch: Batch, which: slice) -> list:

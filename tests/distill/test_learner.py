@@ -15,7 +15,7 @@ from distill.errors import RecipeError
 from distill.fleet import Fleet, seeded
 from distill.learner import LIVE, Learner, Pace, accelerator, train
 from distill.objective import Objective
-from distill.optimizer import Rates, StackAdam
+from distill.optimizer import Rates, StackAdam, Tables
 from distill.types import Batch, Features, FeatureSchema
 from students import DeepFM
 
@@ -43,9 +43,9 @@ def batches() -> Iterator[Batch]:
         yield Batch(features, label, torch.ones_like(label).bool(), torch.ones(shape), {})
 
 
-def learner(compiled: bool = False) -> Learner:
+def learner(compiled: bool = False, rule: Tables = "rowwise_adam") -> Learner:
     steps = torch.full((MEMBERS,), STEPS)
-    pace = Pace(Rates.of([RATES] * MEMBERS), steps, tuple(range(MEMBERS)), "constant", "rowwise_adam")
+    pace = Pace(Rates.of([RATES] * MEMBERS), steps, tuple(range(MEMBERS)), "constant", rule)
     build = lambda _: DeepFM(SCHEMA, DeepFM.Config(embedding=4, hidden=(8,)))  # noqa: E731
     return Learner(lambda: Fleet(seeded(build, range(MEMBERS))), Objective(), pace, compiled=compiled)
 
@@ -80,6 +80,27 @@ def test_a_compiled_step_learns_the_same() -> None:
 
 def compare() -> None:
     torch.testing.assert_close(learnt(learner(compiled=True)), learnt(learner()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam"])
+def test_a_step_on_an_accelerator_is_one_program_for_all_batches(rule: str) -> None:
+    """It can be recorded and replayed if Python has no part in it; reads of tables stepped by rows stay outside."""
+    command = f"import test_learner; test_learner.count('{rule}')"
+    subprocess.run([sys.executable, "-c", command], cwd=HERE, check=True)
+
+
+def count(rule: Tables) -> None:
+    """The optimizer is the one of accelerators, the programs are those of torch.compile but for their machine code."""
+    module.MemberAdam = StackAdam
+    compiled = torch.compile
+    torch.compile = lambda function, mode: compiled(function, backend="aot_eager", fullgraph=rule == "adam")
+    found = learnt(learner(compiled=True, rule=rule))
+    counters = torch._dynamo.utils.counters
+    if rule == "adam":
+        assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
+    assert all("`_learnt`" in reason for reason in counters["graph_break"])
+    torch.testing.assert_close(found, learnt(learner(rule=rule)), rtol=1e-4, atol=1e-5)
 
 
 def test_a_member_that_failed_before_a_kill_stays_as_it_was() -> None:

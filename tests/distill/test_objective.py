@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill.ensemble import heard
 from distill.heads import AuxiliaryHead, Beside, Projector
 from distill.layers import Linear
 from distill.losses import LOSSES, hint_mse
-from distill.objective import Distillation, Matching, Objective, heard
+from distill.objective import Distillation, Matching, Objective
 from distill.types import Batch, Features, Prediction, Signal
 
 NOTHING = Features(torch.zeros(0), torch.zeros(0), torch.zeros(0), {}, {})
@@ -76,7 +77,7 @@ def test_several_sources_are_heard_as_their_mean(weights: list[float], data: st.
         )
         for place, (z, c) in enumerate(zip(said, there, strict=True))
     }
-    logit, covered = heard(signals, dict(zip(signals, weights, strict=True)))
+    logit, covered, _ = heard(signals, dict(zip(signals, weights, strict=True)))
     for row in range(rows):
         own = [(w, z[row]) for w, z, c in zip(weights, said, there, strict=True) if c[row]]
         assert covered[0, row].item() == bool(own)

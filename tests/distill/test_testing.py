@@ -1,11 +1,16 @@
 """The battery catches rankers that are broken on purpose, each with the sentence that says how."""
 
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from distill.layers import FieldEmbedding
-from distill.ranker import Ranker
+from distill.ranker import Ranker, packages, resolve
 from distill.testing import check_ranker, example_features, example_schema
 from distill.types import PAD, Features, FeatureSchema, Prediction, Settings
 
@@ -215,3 +220,37 @@ def test_example_features_follow_their_generator():
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The student of the README as a package of its own, installed with the entry point that the README names."""
+    (code,) = re.findall(r"```python\n# mine/linear.py; (.*?)\n```", README.read_text(), re.DOTALL)
+    first, body = code.split("\n", 1)
+    (package,) = re.findall(r"mine/__init__.py has `(.*?)` and `(.*?)`", first)
+    (group,) = re.findall(
+        r'\[project\.entry-points\."([\w.]+)"\]` with `mine = "mine"`', README.read_text().replace("\n", " ")
+    )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("\n".join(package))
+    (tmp_path / "mine" / "linear.py").write_text(body)
+    (tmp_path / "mine-1.0.dist-info").mkdir()
+    (tmp_path / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (tmp_path / "mine-1.0.dist-info" / "entry_points.txt").write_text(f"[{group}]\nmine = mine\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    packages.cache_clear()
+    yield "mine.Linear"
+    packages.cache_clear()
+    for name in ("mine", "mine.linear"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.slow
+def test_the_student_of_the_readme_holds_in_a_package_of_its_own(mine: str) -> None:
+    """Found by a recipe's class path, sound by the battery, and no longer than a page."""
+    ranker = resolve(mine)
+    check_ranker(ranker)
+    assert ranker.__module__ == "mine.linear" and issubclass(ranker, Ranker)

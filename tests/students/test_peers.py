@@ -1,7 +1,6 @@
 """Students beside FuxiCTR's layers, on the same weights: the same log-odds. Runs where FuxiCTR is installed.
 
-pip install --no-deps fuxictr==2.3.10 h5py, in an environment with the toolkit, then
-`scripts/test tests/students/test_peers.py`.
+Beside the toolkit: pip install --no-deps fuxictr==2.3.10 h5py, then pytest tests/students/test_peers.py.
 """
 
 from pathlib import Path

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from distill.layers.sequence.bias import RelativeBias
+from distill.layers.sequence.flexible import fits, flexed
 from distill.layers.sequence.rotary import rotated
 from distill.layers.sequence.settings import SequenceSettings
 
@@ -50,7 +51,7 @@ class SequenceBlock(nn.Module):
         super().__init__()
         width, self.heads, self.tokens = settings.width, settings.heads, tokens
         self.softmax, self.gated = settings.attention == "softmax", settings.gate
-        self.pointwise = settings.gate or not self.softmax
+        self.pointwise, self.flex = settings.gate or not self.softmax, settings.kernel == "flex"
         self.rotary, self.post = settings.bias == "rotary", settings.residual == "post"
         relative = settings.bias in ("position", "position_time")
         self.bias = RelativeBias(tokens, settings.bias == "position_time") if relative else None
@@ -101,6 +102,8 @@ class SequenceBlock(nn.Module):
         bias = order.mask
         if self.bias is not None:
             bias = bias + self.bias(count, order.apart)
+        if self.flex and fits(query):
+            return flexed(query, key, value, bias[..., :queries, :])
         if self.softmax:
             query = query * key.shape[-1] ** -0.5
         scores = (query @ key.mT).add_(bias[..., :queries, :])  # In place: no gradient needs the product.

@@ -11,6 +11,7 @@ Bias = Literal["none", "position", "position_time", "rotary"]
 Residual = Literal["pre", "post"]
 Activation = Literal["none", "relu", "gelu", "swiglu"]
 Norm = Literal["layer", "rms"]
+Kernel = Literal["products", "flex"]
 
 
 class SequenceSettings(Settings):
@@ -29,6 +30,9 @@ class SequenceSettings(Settings):
     """The feed-forward network behind each attention, by its activation."""
     norm: Norm = "layer"
     """How a vector is normalised."""
+    kernel: Kernel = Field(default="products", exclude_if=lambda kernel: kernel == "products")
+    """How softmax attention is worked out: by matrix products, or by torch's FlexAttention, which never writes down the
+    scores of all heads; same numbers up to rounding. On processors it has no gradient, and serves scoring alone."""
     places: bool = False
     """Whether each token has a learned vector added that says how many events ago it was."""
     width: int = Field(default=32, ge=1)
@@ -47,9 +51,11 @@ class SequenceSettings(Settings):
     """Older events that one pooling makes one of."""
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "SequenceSettings":
+    def _fits_together(self) -> "SequenceSettings":
         if self.width % self.heads:
             raise ValueError("`width` must be a multiple of `heads`.")
+        if self.kernel == "flex" and self.attention != "softmax":
+            raise ValueError("FlexAttention ends in a softmax, so `kernel: flex` needs `attention: softmax`.")
         if self.bias == "rotary" and self.width // self.heads % 2:
             raise ValueError("a head turns pairs of numbers, so with `bias: rotary` `width / heads` must be even.")
         return self

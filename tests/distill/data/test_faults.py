@@ -53,8 +53,10 @@ def test_a_missing_column_and_the_one_that_is_meant(table, load_frame, column):
 
 WEIGHT, TIME, ID, DOMAIN = {"weight": "weight"}, {"time": "moment"}, {"row_id": "id"}, {"domain": "domain"}
 
+UNLABELLED = "Leave rows without a label out, or name the task, {click: label}, to learn marks alone."
+
 VALUES = [
-    ("label", None, {}, ", row 3: is null. Leave rows without a label out."),
+    ("label", None, {}, f", row 3: is null. {UNLABELLED}"),
     ("label", 2, {}, ", row 3: a label is 0 or 1, but this column holds 2."),
     ("vertical", None, {}, ", row 3: is null. Fill it, or leave such rows out."),
     ("domain", None, DOMAIN, ", row 3: is null. Fill it, or leave such rows out."),

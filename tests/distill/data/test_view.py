@@ -107,3 +107,22 @@ def test_a_view_is_named_by_what_it_shows(table, load_frame):
     assert moved.view(names, "vertical").fingerprint != base["vertical"], "other constants, other numbers"
     hidden = {"item": {"kind": "categorical", "hide": 0.5}, "age": "numeric"}
     assert load_frame(table, features=hidden).view(names, "vertical").fingerprint != base["vertical"]
+
+
+@pytest.mark.parametrize("height", [1 << 15, (1 << 15) + 1])
+def test_ids_of_small_tables_are_stored_in_half_the_room(load_frame, height):
+    """The largest id that fits and the first that does not; a batch shows no difference."""
+    values = np.arange(height - 1)
+    frame = pl.DataFrame({"item": values, "seen": values[:, None].repeat(2, 1).tolist(), "vertical": "v"})
+    frame = frame.with_columns(label=pl.col("item") % 2, split=pl.lit("train"))
+    features = {"item": "categorical", "history": {"kind": "sequence", "columns": {"seen": "item"}, "length": 3}}
+    features["history"] |= {"newest": "first"}
+    view = load_frame(frame, features=features).view(None, "all")
+    assert view.heights["item"] == [height]
+    batch = view.take(torch.tensor([0, height - 2, -1])).features
+    assert batch.categorical[:, 0].tolist() == [1, height - 1, UNSEEN] and batch.categorical.dtype == torch.int32
+    expected = [[1, 1, PAD], [height - 1, height - 1, PAD], [PAD] * 3]
+    assert batch.sequences["history"][..., 0].tolist() == expected
+    assert batch.sequences["history"].dtype == torch.int32
+    stored = torch.int16 if height == 1 << 15 else torch.int32
+    assert view._windows["history"].dtype == stored and view._ids == stored

@@ -170,6 +170,7 @@ def test_who_fell_back_is_served_by_its_control(ran: Ran, tmp_path: Path, monkey
         )
 
 
+@pytest.mark.slow
 def test_a_recipe_with_fallback_is_exported_as_its_leaderboard_was_judged(cached: Ran, tmp_path: Path) -> None:
     """With every student sent back: all exports are controls, without the teacher's vector."""
     changes = [f"store={cached.folder}/mlruns", "tracking.uri=null", "students.distill.fallback.level=1e-9"]

@@ -170,3 +170,20 @@ def test_two_students_of_one_vertical_are_refused(ran, tmp_path):
         Exports(tmp_path)
     with pytest.raises(ExportError, match="holds no exported student"):
         Exports(tmp_path / "one" / "below")
+
+
+def test_weights_that_students_have_in_common_are_in_memory_once(ran, tmp_path):
+    """And those that they have not are their own; every student says what it said alone."""
+    for name in ("one", "two"):
+        shutil.copytree(ran.first, tmp_path / name)
+    manifest = json_manifest(tmp_path / "two")
+    lineage = manifest.lineage.model_copy(update={"vertical": "twin"})
+    weights = load_file(tmp_path / "two" / "weights.safetensors")
+    save_file(weights | {"head.bias": weights["head.bias"] + 1}, tmp_path / "two" / "weights.safetensors")
+    seal(tmp_path / "two", manifest.model_copy(update={"lineage": lineage}))
+    one, two = Exports(tmp_path).students.values()
+    places = [{name: tensor.data_ptr() for name, tensor in each.graph.ranker.named_parameters()} for each in (one, two)]
+    assert {name for name, place in places[0].items() if places[1][name] != place} == {"head.bias"}
+    for student, folder in ((one, "one"), (two, "two")):
+        alone = Export(tmp_path / folder)
+        assert torch.equal(student.score(ran.frame[:20]).logit, alone.score(ran.frame[:20]).logit)

@@ -15,6 +15,7 @@ DOMAINS = ["data.domain=domain", "domains={model: {class: toys.Line}}"]
 
 BROKEN = [
     (["data.path="], 'recipe.yaml:2:1: data: the impressions are missing: neither "path" nor "world" is given. Name a file: data.path=FILE.'),
+    (["store=s3://bucket/runs"], "is an address, where a folder is needed. Mount it, or name a shared folder."),
     (["data.world.seed=3"], 'data.world: does not go with "path". Keep one; take the other away with null.'),
     (["data.time=", "data.user="], 'recipe.yaml:12:1: teacher: how the teacher scores is open: "score" is missing, and the data name neither time nor user. Add data.time (best) or data.user.'),
     (["data.time=", "teacher.score.kind=time_ahead"], "time_ahead needs data.time. Name the column of times, or score by cross_fit."),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from distill.recipe.outcome import Evidence
-from distill.report import Facts, drawings, leaderboard, page, svg
+from distill.report import Facts, drawings, leaderboard, page, svg, sweep_page
+from distill.report.page import gains as gains_of
 from distill.report.svg import Scale
 from tests.distill.report.conftest import outcomes, run
 
@@ -76,6 +77,28 @@ def test_every_student_and_reason_is_there(table: dict, made: str) -> None:
     assert "the loss was not finite in pass 2" in made
     assert "too little" in made
     assert "distill run sample.yaml" in made
+
+
+def test_a_sweep_has_a_page_with_its_points_as_methods(table: dict) -> None:
+    """Every point has its row and its column of the heat map, every vertical its best point."""
+    names = ("weight=0.2", "weight=<1>")
+    rows = [{"point": point, **row} for point in names for row in table["students"]]
+    counted = dict.fromkeys(("helped", "hurt", "unchanged", "undecided", "failed"), 1)
+    summed = ("ne_control", "ne_student", "ne_gain", "ne_gain_low", "ne_gain_high")
+    points = [
+        {"point": one, "ne_valid": 0.9, **{key: table["summary"][key] for key in summed}, **counted} for one in names
+    ]
+    best = [row for row in rows if row["arm"] == "distilled" and row["seed"] == 0][:4]
+    made = sweep_page({"sweep": "weights", "fingerprint": "01", "points": points, "students": rows, "best": best})
+    reader = Reader()
+    reader.feed(made)
+    assert (reader.open, reader.links) == ([], []) and "<1>" not in made
+    assert reader.rows == 2 + len(points) + len(best)
+    heat = made[made.index("Verticals by point") : made.index("Best for each vertical")]
+    assert heat.count("weight=") == 2
+    gains = gains_of(table["students"])
+    assert heat.count('class="cell"') == 2 * len(gains)
+    assert svg.gain(gains["hotels"]) in heat
 
 
 def test_figures_are_files_of_their_own(table: dict) -> None:

@@ -124,7 +124,7 @@ colour: red
     for line, words in (
         (4, "learning_rate: expected a number above 0, not -2"),
         (5, 'unknown key. Did you mean "epochs"'),
-        (6, "grid.store: a sweep varies data, teacher, students and seed"),
+        (6, "grid.store: a sweep varies data, teacher, teachers, students and seed"),
         (7, "grid.students.seeds: expected a list"),
         (8, "random.students.train.beta1: expected a range"),
         (9, "colour: unknown key"),

@@ -1,6 +1,7 @@
 """The verbs of a sweep."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,40 @@ def test_slurm_is_a_script_that_bash_reads(call: Callable[..., Said]) -> None:
     assert "--array=0-4" in said.out and 'distill sweep sweep.yaml seed=3 --share "$SLURM_ARRAY_TASK_ID/5"' in said.out
     checked = subprocess.run(["bash", "-n"], input=said.out, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+SBATCH = """#!/bin/bash
+# Runs at once, one after another, what Slurm would run somewhere; says the number of the job.
+echo "$*" >> submitted
+for word in "$@"; do
+  case "$word" in
+    --array=0-*) last=${word#--array=0-} ;;
+    --wrap) wrap=yes ;;
+    *) final=$word ;;
+  esac
+done
+if [ -n "${wrap:-}" ]; then bash -c "$final" >&2; exit; fi
+for task in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$task bash "$final" >&2; done
+echo 42
+"""
+
+
+def test_slurm_runs_every_share_and_then_the_table(call: Callable[..., Said], tmp_path: Path) -> None:
+    """With a queue that runs everything here, and a command that only says how it was called."""
+    (tmp_path / "sbatch").write_text(SBATCH)
+    (tmp_path / "distill").write_text('#!/bin/bash\necho "$OMP_NUM_THREADS: $*" >> called\n')
+    for program in ("sbatch", "distill"):
+        (tmp_path / program).chmod(0o755)
+    (tmp_path / "job.sh").write_text(call("sweep", "sweep.yaml", "seed=3", "--print-slurm", "--tasks", "3").out)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OMP_NUM_THREADS": "7"}
+    done = subprocess.run(
+        ["bash", "job.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    array, last = (tmp_path / "submitted").read_text().splitlines()
+    assert "--array=0-2" in array and "--requeue" in array and "--dependency=afterany:42" in last
+    shares = [f"1: sweep sweep.yaml seed=3 --share {number}/3" for number in range(3)]
+    assert (tmp_path / "called").read_text().splitlines() == [*shares, "1: sweep sweep.yaml seed=3"]
 
 
 def test_what_does_not_exist_is_answered(call: Callable[..., Said]) -> None:

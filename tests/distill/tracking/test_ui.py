@@ -34,8 +34,16 @@ def student(number: int, arm: str) -> RunRecord:
         name=f"{vertical}/{arm}/0",
         tags={**tags, "distill.verdict": "helped" if number > 6 else "undecided"},
         params={"logit_weight": 0.5, "rows_train": 100 * number, "passes": 3},
-        metrics={"ne": 0.9, "ne_gain": 0.001 * number, "ne_teacher": 0.8, "positives_test": 40.0 + number},
+        metrics={
+            "ne": 0.9,
+            "ne_gain": 0.001 * number,
+            "ne_gain_percent": 0.1 * number,
+            "ne_teacher": 0.8,
+            "positives_test": 40.0 + number,
+        },
         curves={"valid/ne": [(1, 0.99), (2, 0.95)], "train/loss": [(1, 0.5), (2, 0.4)]},
+        taught_by=("teacher",) if arm == "distilled" else (),
+        note="**helped.**",
     )
 
 
@@ -46,6 +54,7 @@ def link(store, port: int) -> Iterator[str]:
         artifacts = {"report.html": REPORT, "figures/verdicts.svg": DRAWING}
         note = "## The leaderboard\n\n| vertical | gain |\n|---|---|\n| cars | 0.01 |\n"
         tracker.record(RunRecord("sweep", None, "quickstart", artifacts=artifacts, datasets={"d": "ab12"}, note=note))
+        tracker.record(RunRecord("teacher", None, "teacher/GEM", {"distill.role": "teacher"}, model="teacher-GEM"))
         for number in range(12):
             for arm in ("distilled", "control"):
                 tracker.record(student(number, arm))
@@ -66,7 +75,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 def test_what_a_person_sees(store, link: str, page: Page) -> None:
-    """The run table, the charts and the artifacts of the parent; one server and one browser for all of them."""
+    """Run table, charts, compare view, a student's teacher, and the parent's artifacts; one browser for all of them."""
     page.open(link, width=1900)
     page.wait("document.body.innerText.includes('vertical_11/distilled/0')", seconds=120)
     seen = page.evaluate("document.body.innerText")
@@ -80,10 +89,19 @@ def test_what_a_person_sees(store, link: str, page: Page) -> None:
     for section in ("Gains (4)", "Learning (2)"):  # a name and its count stand in boxes of their own
         page.wait(f"document.body.innerText.replace(/\\s+/g, ' ').includes('{section}')", seconds=120)
 
-    parent = next(
-        run for run in store.client.search_runs([store.found.experiment_id]) if run.info.run_name == "quickstart"
-    )
-    run = f"{link.partition('?')[0]}/{parent.info.run_id}"
+    ids = {name: run.info.run_id for name, run in store.runs().items()}
+    three = ",".join(f"%22{ids[f'vertical_{number:02d}/distilled/0']}%22" for number in (7, 8, 9))
+    address, experiment = link.partition("/#/")[0], store.found.experiment_id
+    compared = f"{address}/#/compare-runs?runs=[{three}]&experiments=[%22{experiment}%22]"
+    page.open(f"{compared}&workflowType=machine_learning", height=2600)
+    page.wait("document.body.innerText.includes('Comparing 3 Runs')", seconds=120)
+    for seen in ("rows_train", "ne_gain_percent", "vertical_09/distilled/0"):
+        page.wait(f"document.body.innerText.includes('{seen}')")
+
+    runs = link.partition("?")[0]
+    page.open(f"{runs}/{ids['vertical_09/distilled/0']}?workflowType=machine_learning", height=1600)
+    page.wait("document.body.innerText.includes('helped.') && document.body.innerText.includes('teacher-GEM')")
+    run = f"{runs}/{ids['quickstart']}"
     page.open(f"{run}?workflowType=machine_learning")
     page.wait("document.body.innerText.includes('The leaderboard') && document.body.innerText.includes('ab12')")
     page.open(f"{run}/artifacts/report.html?workflowType=machine_learning")

@@ -1,19 +1,29 @@
-"""Diagnosis: which verticals pull shared parameters apart, and which features a ranker leans on."""
+"""Measures: which verticals pull shared parameters apart, and which features a ranker leans on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from distill.layers import FieldEmbedding
+from distill.layers import FieldEmbedding, Verticals, VerticalTable
 from distill.losses import binary_cross_entropy
 from distill.ranker import Ranker
 from distill.types import PAD, Batch, Features, FeatureSchema, Prediction
 
 
+def layer(name: str) -> str:
+    """The layer that a parameter belongs to: the module that holds it.
+
+    >>> layer("top.layers.0.weight"), layer("bias")
+    ('top.layers.0', 'bias')
+    """
+    return name.rpartition(".")[0] or name
+
+
 def gradient_correlation(
-    ranker: Ranker, batches: Sequence[Batch], verticals: Sequence[int]
+    ranker: Ranker, batches: Sequence[Batch], verticals: Sequence[int], group: Callable[[str], str] = str
 ) -> dict[str, Float[Tensor, "verticals verticals"]]:
     """Whether verticals would move a parameter the same way: the cosine of the gradients of their losses.
 
@@ -24,15 +34,30 @@ def gradient_correlation(
         ranker: without a members axis, as it is: nothing is trained.
         batches: rows of all verticals, without a members axis.
         verticals: the ones to compare.
+        group: from the name of a parameter to that of what it is part of, such as its `layer`, whose gradients are
+            compared as one vector. Each parameter by itself where none is given.
 
     Returns:
-        Name of a parameter -> one row and column for each vertical; NaN where a vertical has no rows, or no gradient.
-        Tables of embeddings are left out: verticals read different rows of them.
+        Name of a parameter, or of a group -> one row and column for each vertical; NaN where a vertical has no rows,
+        or no gradient. Tables of embeddings, of ids and of verticals, are left out: verticals read different rows.
     """
-    tables = {id(module.weight) for module in ranker.modules() if isinstance(module, FieldEmbedding)}
+    tables = {id(weight) for module in ranker.modules() for weight in _read_by_row(module)}
     shared = {name: weight for name, weight in ranker.named_parameters() if id(weight) not in tables}
     gradients = [_gradient(ranker, batches, vertical, shared) for vertical in verticals]
-    return {name: _cosines(torch.stack([one[name].flatten() for one in gradients])) for name in shared}
+    groups: dict[str, list[str]] = {}
+    for name in shared:
+        groups.setdefault(group(name), []).append(name)
+    return {
+        whole: _cosines(torch.stack([torch.cat([one[name].flatten() for name in names]) for one in gradients]))
+        for whole, names in groups.items()
+    }
+
+
+def _read_by_row(module: nn.Module) -> list[Tensor]:
+    """Weights of which a vertical reads rows of its own."""
+    if isinstance(module, Verticals):
+        return [module.embedding, module.bias]
+    return [module.weight] if isinstance(module, FieldEmbedding | VerticalTable) else []
 
 
 def _gradient(ranker: Ranker, batches: Sequence[Batch], vertical: int, shared: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -105,6 +130,11 @@ def importance_by_age(ranker: Ranker, batch: Batch, history: str, seed: int) -> 
         features = batch.features._replace(sequences=batch.features.sequences | {history: dealt})
         rises.append(_mean_loss(ranker, batch._replace(features=features)) - before)
     return rises
+
+
+def some_rows(batch: Batch, rows: Int[Tensor, " rows"]) -> Batch:
+    """Some of the rows of a batch that has no members axis."""
+    return tree_map(lambda tensor: tensor[rows], batch)
 
 
 def _mean_loss(ranker: Ranker, batch: Batch) -> float:

@@ -1,0 +1,65 @@
+"""Traffic: bytes that each device sends in one step, by kind, in closed form.
+
+Collectives are taken to be rings, which send the fewest bytes: a gather or a scatter over n devices sends (n - 1) / n
+of the whole from each, a reduction that leaves the sum everywhere twice that (Patarasu and Yuan, Bandwidth Optimal
+All-reduce Algorithms for Clusters of Workstations, 2009).
+"""
+
+from typing import NamedTuple
+
+from distill.rack.layout import Layout
+
+ID_BYTES = 8
+"""Of one id on its way to the device that has its row."""
+
+
+class Traffic(NamedTuple):
+    """Bytes that one device sends in one step.
+
+    Attributes:
+        gather: dense weights, put together before the forward and once more before the backward pass.
+        scatter: gradients of dense weights, summed over the devices that share them.
+        reduce: gradients of a device's own share, summed over the replicas.
+        ids: which rows of tables are wanted.
+        rows: those rows, and their gradients on the way back.
+        tables: tables, averaged over their copies; what it is a step, since it happens at an interval.
+    """
+
+    gather: float
+    scatter: float
+    reduce: float
+    ids: float
+    rows: float
+    tables: float
+
+
+def traffic(
+    layout: Layout, *, dense: int, sparse: int, exchanged: float, ids: float, weight: int, row: int, interval: int
+) -> Traffic:
+    """What one device sends in a step.
+
+    Args:
+        layout: which device holds what.
+        dense: dense parameters.
+        sparse: parameters in tables.
+        exchanged: numbers of table rows that a device's impressions read in a step.
+        ids: ids that they read.
+        weight: bytes of one dense weight, or of its gradient, on its way.
+        row: bytes of one number of a table row on its way.
+        interval: steps between two averages of the tables' copies.
+    """
+    split, copies = _others(layout.shard), _others(layout.replicas)
+    away, alike = _others(layout.group), _others(layout.groups)
+    return Traffic(
+        gather=2 * split * dense * weight,
+        scatter=split * dense * weight,
+        reduce=2 * copies * dense / layout.shard * weight,
+        ids=away * ids * ID_BYTES,
+        rows=2 * away * exchanged * row,
+        tables=2 * alike * sparse / layout.group * row / interval,
+    )
+
+
+def _others(devices: int) -> float:
+    """The share that lies elsewhere."""
+    return (devices - 1) / devices
