@@ -76,8 +76,8 @@ class Feed:
         first: number of the first step that `steps` yields.
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
-        part: which part of each step is taken.
         standing: how the sources stood shortly before each row, where the learner asks for it.
+        part: which part of each step is taken.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Feed:
         first: int = 0,
         heard: float = 0.0,
         representation: bool = False,
-        part: Part = WHOLE,
         standing: Standing | None = None,
+        part: Part = WHOLE,
     ) -> None:
         self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation

@@ -10,10 +10,11 @@ import pytest
 
 from distill.errors import RecipeError
 from distill.knowledge import KnowledgeStore
-from distill.pipeline import run
+from distill.pipeline import read, run, teach
 from distill.progress import Progress
 from distill.ranks import enlisted, follows
 from distill.recipe import load
+from distill.store import Store
 
 RECIPE = """
 name: group
@@ -34,6 +35,7 @@ evidence: {resamples: 100}
 tracking: {uri: null}
 trainer: {device: cpu}
 """
+SMALL = "{model: {class: teachers.AttentiveCross, embedding: 4, hidden: [8], heads: 1}, train: {batch: 1}}"
 GROUP = ["trainer.strategy=ddp", "trainer.devices=2"]
 
 
@@ -68,6 +70,22 @@ def test_a_run_with_a_group_is_the_run_without(tmp_path: Path, recipe: Path, sta
     assert table["time"]["first_step"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.dist
+def test_a_group_trains_every_teacher(tmp_path: Path, recipe: Path) -> None:
+    """Each seed is a table of its own, which the group leaves complete; the run has the scores of one process."""
+    seeds = ["teacher.seeds=2", "students.min_rows=100000"]
+    for options in ([f"store={tmp_path}/alone", *seeds], [f"store={tmp_path}/group", *seeds, *GROUP]):
+        settings = load(recipe, options)
+        teach(settings, read(settings, Store(settings.store), Progress()), Store(settings.store), Progress())
+    tables = [sorted((tmp_path / name / "store" / "knowledge").glob("*/logit.npy")) for name in ("alone", "group")]
+    assert [path.parent.name for path in tables[0]] == [path.parent.name for path in tables[1]]
+    assert len(tables[0]) == 2
+    for one, two in zip(*tables, strict=True):
+        assert np.abs(np.load(one).astype(np.float32) - np.load(two).astype(np.float32)).max() < 2e-2
+        assert list(two.parent.glob("shards/0001-*")), "the second process put down a share"
+
+
 def test_a_process_alone_follows_nobody(recipe: Path) -> None:
     assert not follows(load(recipe)) and not follows(load(recipe, GROUP))
 
@@ -94,6 +112,7 @@ def test_more_processes_than_devices_are_refused(recipe: Path, monkeypatch: pyte
         (["trainer.strategy=ddp", "trainer.mesh=[1,1]"], "every device has the whole teacher"),
         (["trainer.strategy=hsdp", "trainer.devices=4", "trainer.mesh=[2,3]"], "2 x 3 devices are not 4"),
         (["trainer.strategy=ddp", "trainer.devices=65"], "65 devices share 64 rows"),
+        ([*GROUP, f"teachers={{small: {SMALL}}}"], "2 devices share 1 rows.*teachers.small.train.batch"),
     ],
 )
 def test_what_does_not_go_together_is_said(recipe: Path, options: list[str], what: str) -> None:

@@ -16,13 +16,15 @@ from distill.data.impressions import Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
 from distill.distributed import Place, joined
+from distill.errors import StoreError
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.knowledge.group import consolidate
 from distill.learner import Learner
+from distill.lesson import Lesson, manifest_of
 from distill.ranks import free_port
 from distill.recipe.sections import TrainedTeacher
 from distill.recipe.trainer import Trainer
-from distill.scoring import Lesson, knowledge_of, manifest_of
+from distill.scoring import knowledge_of
 
 AHEAD = {"kind": "time_ahead"}
 SMALL = {"class": "teachers.AttentiveCross", "embedding": 4, "hidden": [16], "representation": 6}
@@ -189,3 +191,17 @@ def test_a_killed_process_costs_the_open_shard_and_fewer_go_on(tmp_path: Path, g
     lesson = here.by(strategy="hsdp", devices=2)._replace(tell=rows.append)
     assert gang(2, lambda: learnt(lesson, tmp_path / "many")) == [0, 0]
     assert_same(tmp_path / "one", tmp_path / "many", here.lesson, losses=False)
+
+
+def test_a_pass_that_a_group_began_is_not_begun_again_by_one_process(tmp_path: Path) -> None:
+    """Nor is the other way round: neither reads what the other one goes on from, and nothing is lost unasked."""
+    here = case(tmp_path)
+    store, manifest = KnowledgeStore(tmp_path / "store"), manifest_of(here.lesson)
+    folder = store.writer(manifest).folder
+    (folder / "checkpoints" / "000000").mkdir(parents=True)
+    with pytest.raises(StoreError, match="was begun by a group"):
+        store.writer(manifest)
+    (folder / "checkpoints" / "000000").rmdir()
+    store.writer(manifest).commit({"weight": torch.zeros(1)})
+    with joined(Place(0, 1, 0, "127.0.0.1", free_port()), "cpu"), pytest.raises(StoreError, match="without a group"):
+        store.writer(manifest)
