@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -249,7 +250,7 @@ class TestRecipes:
     def test_ls_lists_all(self, call: Call) -> None:
         rows = json.loads(call("recipes", "ls", "--json", "-").out)["recipes"]
         assert {row["name"] for row in rows} >= {"quickstart", "news", "synthetic", "epinions"}
-        assert all(row["run"].startswith(("distill run recipes/", "distill sweep recipes/sweeps/")) for row in rows)
+        assert all(re.match(r"distill (run recipes|(sweep|teachers) recipes/sweeps)/", row["run"]) for row in rows)
 
     def test_cp_gives_a_recipe_that_still_finds_its_data(self, call: Call) -> None:
         result = call("recipes", "cp", "quickstart")
