@@ -122,8 +122,7 @@ class Learner(LightningModule):
         self._keep_pace(self.first_step + index, len(batch.weight))
         if self.compiled:
             self._get_ready(batch, first=index == 0)
-        losses, served = self.cost(batch)
-        self.served = Prediction(*(said.detach() for said in served))
+        losses, self.served = self.cost(batch)
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
 
@@ -154,7 +153,8 @@ class Learner(LightningModule):
     def _cost(self, batch: Batch) -> tuple[Losses, Prediction]:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
-        return self.objective(served, taught, batch), served
+        # Let go of inside: a program that is compiled would go backward through these too.
+        return self.objective(served, taught, batch), Prediction(*(said.detach() for said in served))
 
     @torch.no_grad()
     def _get_ready(self, batch: Batch, first: bool) -> None:

@@ -85,7 +85,7 @@ class RankLearner(Learner):
             losses, served = self._step(part, weights.sum(), last)
             cost += losses.member.detach()
             said.append(served)
-        self.served = Prediction(*(torch.cat(parts, 1).detach() for parts in zip(*said, strict=True)))
+        self.served = Prediction(*(torch.cat(parts, 1) for parts in zip(*said, strict=True)))
         distributed.all_reduce(cost)
         self._watch(cost / distributed.get_world_size(), step)
         return losses.total
