@@ -246,5 +246,6 @@ def train(
         if trainer.strategy.root_device.type == "cpu":
             trainer.fit(learner, batches)
         else:
-            with closing(Ahead(batches, pinned=trainer.strategy.root_device.type == "cuda")) as coming:
+            apart = trainer.strategy.root_device.type != "mps"  # Which shares the processor's memory.
+            with closing(Ahead(batches, pinned=apart)) as coming:
                 trainer.fit(learner, coming)
