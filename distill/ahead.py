@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from distill.types import Batch
 
@@ -48,4 +48,4 @@ class Ahead:
                 yield batch
 
     def _placed(self, batch: Batch) -> Batch:
-        return tree_map(torch.Tensor.pin_memory, batch) if self.pinned else batch
+        return tree_map_only(torch.Tensor, torch.Tensor.pin_memory, batch) if self.pinned else batch

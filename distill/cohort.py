@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
+from distill.channels import adapters_of, agreement_of, feed_of, groups_of, ranking_of
 from distill.checkpoints import Checkpoints
 from distill.course import Course
 from distill.data.impressions import TEST, TRAIN, VALID
-from distill.feed import Feed, predictions
+from distill.feed import predictions
 from distill.files import discard, read_json, whole_folder, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
@@ -29,6 +30,7 @@ from distill.optimizer import Rates
 from distill.panel import weights_of
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
+from distill.schedule import Schedule
 from distill.stopping import Validation
 
 CHECKPOINT = 30.0
@@ -42,11 +44,14 @@ class Trained(NamedTuple):
         validations: how each member did after each pass.
         curves: mean training loss of each member in each pass, in nats.
         failed: place of a member -> why it failed.
+        cosines: of the gradients of label and teacher, of each member after each pass; empty where
+            there is no teacher.
     """
 
     validations: list[Validation]
     curves: list[list[float]]
     failed: dict[int, str]
+    cosines: list[list[float | None]]
 
 
 class Measured(NamedTuple):
@@ -124,7 +129,9 @@ class Cohort:
             Validation(np.array([np.nan if x is None else x for x in one["cross_entropy"]]), *one["rest"])
             for one in record["validations"]
         ]
-        return Trained(validations, record["curves"], {int(place): why for place, why in record["failed"].items()})
+        failed = {int(place): why for place, why in record["failed"].items()}
+        # Cohorts that were trained before cosines were taken down have none.
+        return Trained(validations, record["curves"], failed, record.get("cosines", [[] for _ in self.members]))
 
     def judge(self, course: Course, passes: Sequence[int]) -> None:
         """Takes each member after the pass that was decided for it, and scores its test rows."""
@@ -183,15 +190,16 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     rows = rows_of(members, course)
     state, failed, first = checkpoints.latest(recorder)
     epochs = [settings.epochs] * len(members)
-    steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first)
+    groups = groups_of(members, course, rows)
+    steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first, groups)
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
     course.tell(steps.seen(first))
     view = course.seen(members[0])
-    heard = course.impressions.heard
-    feed = Feed(view, steps, seeds, course.sources, first, heard, course.matched, course.standing)
+    feed = feed_of(course, view, steps, seeds, first)
     save = Checkpoint(partial(checkpoints.save, recorder), CHECKPOINT)
-    callbacks = [Passes(steps.pass_steps, recorder.keep), Advance(course.tell), save]
+    agreement = agreement_of(members, course, rows, steps.pass_steps, recorder.agree)
+    callbacks = [Passes(steps.pass_steps, recorder.keep), agreement, Advance(course.tell), save]
     start = monotonic()
     train(learner, feed, callbacks, course.trainer.device, settings.precision)
     seconds, seen = monotonic() - start, steps.seen(int(steps.steps[0])) - steps.seen(first)
@@ -217,8 +225,14 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     seeds = tuple(member.random_seed for member in members)
     pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
-    objective = Objective(_distillation(course, settings), _matching(course, settings))
-    return Learner(fleet, objective, pace, _heads(course, members), compiled=course.trainer.compile)
+    objective = Objective(
+        _distillation(course, settings),
+        _matching(course, settings),
+        ranking_of(course, settings),
+        Schedule.of(settings),
+    )
+    heads, adapters = _heads(course, members), adapters_of(course, members, partial(_width, course, members[0]))
+    return Learner(fleet, objective, pace, heads, adapters, compiled=course.trainer.compile)
 
 
 def _distillation(course: Course, settings: Sequence[Mapping[str, float]]) -> Distillation:

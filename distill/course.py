@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from distill.data.impressions import Impressions, View
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
-from distill.member import DOMAIN, SOURCE, Member
+from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.recipe.trainer import Trainer
@@ -25,11 +27,12 @@ class Course(NamedTuple):
         tell: called with the rows of each step.
         trainer: on what.
         inputs: the features of students that have a vector of the teacher among them.
-        tables: where students begin: the teacher's embeddings, or the models of their domains.
+        tables: makes where students begin: the teacher's embeddings, or the models of their domains.
         domain: what the models of domains said, where there are any.
         hears: name of a source -> its weight among those whose marks the students learn from.
         others: what the other teachers said, by name of the source.
         standing: how the sources stood shortly before each row, where it matters.
+        group: number of the user or session of every row, where the order within one is learnt.
     """
 
     students: Students
@@ -39,11 +42,12 @@ class Course(NamedTuple):
     tell: Callable[[int], None]
     trainer: Trainer = Trainer()
     inputs: Inputs | None = None
-    tables: TeacherTables | DomainModels | None = None
+    tables: Callable[[], TeacherTables | DomainModels] | None = None
     domain: Knowledge | None = None
     hears: Mapping[str, float] = {SOURCE: 1.0}
     others: Mapping[str, Knowledge] = {}
     standing: Standing | None = None
+    group: np.ndarray | None = None
 
     @property
     def matched(self) -> bool:
@@ -65,6 +69,7 @@ class Course(NamedTuple):
         """A member before its first step; random weights are drawn from torch's global generator."""
         view = self.seen(member)
         ranker = self.students.model.build(view.schema(member.vertical), member.settings)
-        if self.tables is not None and member.arm == "distilled":
-            self.tables.start(ranker, view, member.vertical)
+        copied = self.students.distill.copies and member.arm == "distilled"
+        if self.tables is not None and (copied or SHARED in member.settings):
+            self.tables().start(ranker, view, member.vertical)
         return ranker

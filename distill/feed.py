@@ -77,6 +77,7 @@ class Feed:
         representation: whether the teacher's representations are needed.
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
         standing: how the sources stood shortly before each row, where the learner asks for it.
+        group: number of the user or session of every row of the data, where a loss compares rows of one.
         part: which part of each step is taken.
     """
 
@@ -90,11 +91,12 @@ class Feed:
         heard: float = 0.0,
         representation: bool = False,
         standing: Standing | None = None,
+        group: np.ndarray | None = None,
         part: Part = WHOLE,
     ) -> None:
         self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
-        self.standing = standing
+        self.standing, self.group = standing, None if group is None else torch.from_numpy(group)
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers the rows of several small steps, or of one large one, at once."""
@@ -123,7 +125,8 @@ class Feed:
     def _take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         heard = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
         stood = self.standing.at(rows) if self.standing else {}
-        return self.view.take(rows)._replace(knowledge=heard, standing=stood)
+        group = None if self.group is None else self.group[rows]
+        return self.view.take(rows)._replace(knowledge=heard, standing=stood, group=group)
 
     def _hear(self, table: Knowledge, rows: Int[Tensor, "*members rows"]) -> Signal:
         said, covered = table.take(rows, representation=self.representation)
@@ -157,7 +160,9 @@ def _cut(whole: Batch, shapes: Sequence[torch.Size]) -> Iterator[Batch]:
         yield tree_unflatten(of_step, form)
 
 
-def _parts(whole: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
+def _parts(whole: Tensor | None, shapes: Sequence[torch.Size]) -> Sequence[Tensor | None]:
+    if whole is None:  # Rows without groups.
+        return [None] * len(shapes)
     if len(set(shapes)) == 1:
         return whole.unflatten(0, (len(shapes), *shapes[0])).unbind()
     parts = whole.split([shape.numel() for shape in shapes])

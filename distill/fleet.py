@@ -94,6 +94,11 @@ class Fleet(nn.Module):
         call = self._call if self._direct else vmap(self._call)
         return lambda *inputs: call(tensors, *self._here(inputs))
 
+    def dense(self) -> list[nn.Parameter]:
+        """The stacked parameters that are no tables of field embeddings."""
+        tables = {id(one.weight) for one in self._whole[0].modules() if isinstance(one, FieldEmbedding)}
+        return [one for one in self.parameters() if id(one) not in tables]
+
     def tables(self, *, sparse: bool = True) -> list[nn.Parameter]:
         """The stacked tables of field embeddings, whose gradients hold from now on the rows that were read.
 

@@ -169,4 +169,5 @@ def _entry(
         coverage=_coverage(impressions, knowledge, member.vertical) if distilled else None,
         knowledge_age=_age(impressions, knowledge) if distilled else None,
         curve=student.validation,
+        gradient_cosine=next((one for one in reversed(student.cosines) if one is not None), None),
     )

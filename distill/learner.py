@@ -18,7 +18,7 @@ from torch import Tensor
 from distill.ahead import Ahead
 from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
-from distill.objective import Losses, Objective
+from distill.objective import Losses, Moment, Objective
 from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
 from distill.types import Batch, Prediction
 
@@ -62,6 +62,7 @@ class Learner(LightningModule):
         objective: what a batch costs.
         pace: how fast and how long.
         heads: makes the fleet of auxiliary heads, if the teacher marks one.
+        adapters: makes the fleet of adapters, if they refine what the teacher says.
         compiled: whether torch.compile makes one program of forward, objective and backward; on an accelerator its
             calls are recorded once and replayed (CUDA graphs), so that a step is not held up by who calls.
 
@@ -75,14 +76,16 @@ class Learner(LightningModule):
         objective: Objective,
         pace: Pace,
         heads: Callable[[], Fleet] | None = None,
+        adapters: Callable[[], Fleet] | None = None,
         *,
         compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.build, self.build_heads = build, heads
+        self.build, self.build_heads, self.build_adapters = build, heads, adapters
         self.objective, self.pace = objective, pace
         self.fleet: Fleet | None = None
         self.heads: Fleet | None = None
+        self.adapters: Fleet | None = None
         self.failed_at = torch.full((len(pace.seeds),), NEVER)
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
@@ -95,6 +98,7 @@ class Learner(LightningModule):
         if self.fleet is None:
             self.fleet = self.build()
             self.heads = self.build_heads() if self.build_heads else None
+            self.adapters = self.build_adapters() if self.build_adapters else None
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
@@ -122,7 +126,7 @@ class Learner(LightningModule):
         self._keep_pace(self.first_step + index, len(batch.weight))
         if self.compiled:
             self._get_ready(batch, first=index == 0)
-        losses, self.served = self.cost(batch)
+        losses, self.served = self.cost(batch, self._progress(self.first_step + index, len(batch.weight)))
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
 
@@ -150,11 +154,18 @@ class Learner(LightningModule):
         """Place of each member whose loss was no longer finite -> at which step; asking waits for the device."""
         return {member: step for member, step in enumerate(self.failed_at.tolist()) if step != NEVER}
 
-    def _cost(self, batch: Batch) -> tuple[Losses, Prediction]:
+    def _cost(self, batch: Batch, progress: Tensor | None = None) -> tuple[Losses, Prediction]:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
+        losses = self.objective(served, taught, batch, Moment(progress, self.adapters))
         # Let go of inside: a program that is compiled would go backward through these too.
-        return self.objective(served, taught, batch), Prediction(*(said.detach() for said in served))
+        return losses, Prediction(*(said.detach() for said in served))
+
+    def _progress(self, step: int, live: int) -> Float[Tensor, " members"] | None:
+        """The share of its steps that each member has behind it, where a weight depends on it."""
+        if self.objective.schedule is None:
+            return None
+        return (step / self.pace.steps[:live].float()).clamp_max(1).to(self.device)
 
     @torch.no_grad()
     def _get_ready(self, batch: Batch, first: bool) -> None:
@@ -169,7 +180,7 @@ class Learner(LightningModule):
 
     def _narrow(self, live: int) -> None:
         if live < len(self.fleet):
-            for stack in filter(None, (self.fleet, self.heads)):
+            for stack in filter(None, (self.fleet, self.heads, self.adapters)):
                 stack.narrow(live)
             self.adam.narrow(live)
 

@@ -9,10 +9,11 @@ from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
 from distill.optimizer import Tables
-from distill.recipe.moves import LogitChannel
+from distill.recipe.moves import Distill, LogitChannel, Pacing
 from distill.recipe.sections import Students
 from distill.recipe.several import Combine
 from distill.sampling import pass_steps
+from distill.schedule import DECAYS
 
 Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
@@ -20,10 +21,14 @@ SOURCE = "teacher"
 DOMAIN = "domain"
 """Name of what the models of domains say."""
 
+SHARED = "table_rate"
+"""Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
+
 
 LOGIT_SETTINGS = {
     **dict.fromkeys(("weight", "temperature", "certainty"), True),
     "combine": {"weights": True, "recent": {"temperature"}},
+    "adapter": {"rate"},
 }
 """What of the logit channel is a number of each member of its own."""
 
@@ -108,11 +113,16 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
     own = {
         **dict.fromkeys(("model", "features", "min_rows", "seeds"), True),
         "train": set(students.train.rates),
-        "distill": {"logit": LOGIT_SETTINGS, "representation": {"weight"}},
+        "distill": {
+            "logit": LOGIT_SETTINGS,
+            **{name: {"weight"} for name in ("representation", "ranking")},
+            **dict.fromkeys(("sharing", "schedule"), True),
+        },
     }
-    matched = students.distill.representation.weight > 0
+    distill = students.distill
+    kinds = [distill.representation.weight > 0, distill.ranking.weight > 0, distill.copies]
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
-    return fingerprint(students.model.shape, shared, matched, view.fingerprint, impressions.fingerprint, knowledge)
+    return fingerprint(students.model.shape, shared, kinds, view.fingerprint, impressions.fingerprint, knowledge)
 
 
 def size_class(rows: int) -> int:
@@ -163,7 +173,7 @@ def _member(
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common += [tables, FORMAT, *_thinned(impressions)]
-    lesson = _lesson(students, knowledge) if arm == "distilled" else []
+    lesson = _lesson(students, knowledge, settings) if arm == "distilled" else []
     return Member(
         vertical=vertical,
         domain=impressions.domains[vertical],
@@ -195,10 +205,30 @@ def _settings(students: Students, arm: Arm) -> dict[str, float]:
     settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature, **_heard(logit)}
     if representation.weight:
         settings["representation_weight"] = representation.weight
+    return settings | _shared(students) | _paced(students.distill)
+
+
+def _shared(students: Students) -> dict[str, float]:
+    """How fast a member learns what it begins with, and how far it may go."""
     sharing = students.distill.sharing
-    if sharing is not None:
-        rate = "table_rate" if sharing.source == "teacher" else "learning_rate"
-        settings[rate] = settings.get(rate, 1.0) * sharing.rate
+    if sharing is None:
+        return {}
+    if sharing.source == "domain":
+        return {"learning_rate": students.train.learning_rate * sharing.rate}
+    settings = {SHARED: 0.0 if sharing.tables == "frozen" else sharing.rate}
+    return settings | ({"table_pull": sharing.pull} if sharing.tables == "pulled" else {})
+
+
+def _paced(distill: Distill) -> dict[str, float]:
+    """The same of those channels that came later."""
+    settings = {}
+    if distill.ranking.weight:
+        settings["ranking_weight"] = distill.ranking.weight
+    if distill.logit.adapter is not None:
+        settings["adapter_rate"] = distill.logit.adapter.rate
+    if distill.schedule != Pacing():
+        settings["decay"] = float(DECAYS.index(distill.schedule.decay))
+        settings["warm_up"] = distill.schedule.warm_up
     return settings
 
 
@@ -213,13 +243,22 @@ def _heard(logit: LogitChannel) -> dict[str, float]:
     return settings
 
 
-def _lesson(students: Students, knowledge: str) -> list[object]:
+def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -> list[object]:
     """What decides how a distilled student turns out, beyond what its twin has too."""
     distill, lesson = students.distill, [knowledge, students.distill.logit.head]
     if distill.representation.weight:
         lesson.append(distill.representation.loss)
     lesson += _combined(distill.logit.combine)
-    return lesson + [one for one in (distill.input, distill.sharing) if one is not None]
+    if distill.ranking.weight:
+        lesson.append([distill.ranking.loss, distill.ranking.group])
+    if distill.logit.adapter is not None:
+        lesson.append(distill.logit.adapter.form)
+    if distill.input is not None:
+        lesson.append(distill.input.model_dump(mode="json", exclude_defaults=True))
+    if distill.sharing is not None:  # Frozen and pulled are numbers among the settings.
+        rate = settings.get(SHARED, distill.sharing.rate)
+        lesson.append({"source": distill.sharing.source, "tables": "start", "rate": rate})
+    return lesson
 
 
 def _combined(combine: Combine) -> list[object]:

@@ -1,13 +1,16 @@
 """Objective: what a member's loss is. The only place that reduces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
+from distill.adapter import fit
 from distill.ensemble import Heard, certainty, heard, recent
 from distill.losses import binary_cross_entropy, logit_distillation
+from distill.schedule import Schedule
 from distill.types import Batch, Prediction, Taught
 
 
@@ -73,18 +76,69 @@ class Matching(NamedTuple):
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
+class Ranking(NamedTuple):
+    """How members learn the order of rows of one user or session from whom they learn marks.
+
+    Attributes:
+        weight: factor of the loss, one a member; 0 for a control.
+        loss: of student, teacher, group and the weight of each row; `[members, rows, tasks]`, one of `distill.losses`.
+    """
+
+    weight: Float[Tensor, " members"]
+    loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Moment(NamedTuple):
+    """What a step has besides its rows and predictions.
+
+    Attributes:
+        progress: share of its steps that each member has behind it; None where no weight depends on it.
+        refine: the members' adapters, of log-odds and representation; None where there are none.
+    """
+
+    progress: Float[Tensor, " members"] | None = None
+    refine: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+PLAIN = Moment()
+"""No schedule, and marks as they are."""
+
+
+class Costs(NamedTuple):
+    """What each row costs, part by part, in nats.
+
+    Attributes:
+        label: cross-entropy with the labels.
+        kept: share of it that is learnt from; the rest is the teacher's.
+        distilled: everything that is learnt from others, by its weights.
+        fitted: of adapter and gate, which is no part of the member's loss.
+    """
+
+    label: Float[Tensor, "members rows tasks"]
+    kept: Float[Tensor, "members rows tasks"] | float
+    distilled: Float[Tensor, "members rows"] | float
+    fitted: Float[Tensor, "members rows tasks"] | float
+
+
 class Objective:
     """Mean over rows by weight, sum over tasks and over members: members never feel each other.
 
     With `head: serving`, a row costs (1 - w) BCE(label) + w KD(teacher), and plain BCE where the teacher has not
-    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher). What a gate
-    costs is no member's loss, since it teaches the gate alone.
+    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher). What gates and
+    adapters cost is no member's loss, since it teaches them alone.
     """
 
-    def __init__(self, distillation: Distillation | None = None, matching: Matching | None = None) -> None:
+    def __init__(
+        self,
+        distillation: Distillation | None = None,
+        matching: Matching | None = None,
+        ranking: Ranking | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
         self.distillation, self.matching = distillation, matching
+        self.ranking, self.schedule = ranking, schedule
 
-    def __call__(self, served: Prediction, taught: Prediction | Taught, batch: Batch) -> Losses:
+    def __call__(self, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment = PLAIN) -> Losses:
         """The losses of one step.
 
         Args:
@@ -92,37 +146,84 @@ class Objective:
             taught: what the teacher marks: logits of the same shape, and representations of the teacher's width. It is
                 `served` itself where nothing stands beside the student.
             batch: the rows.
+            moment: how far the members are, and who refines what the teacher says.
         """
-        said = self.distillation.hear(batch, taught) if self.distillation else None
-        row = self._rows(served, taught, batch, said).sum(-1)
-        if self.matching is not None:
-            row = row + self._matched(taught, batch, self.matching)
+        costs = self.costs(served, taught, batch, moment)
+        row = (costs.label * costs.kept).sum(-1) + costs.distilled
         weight = batch.weight.to(row.dtype)
         weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
         member = (row * weight).sum(-1)
-        if not isinstance(taught, Taught):
+        if isinstance(costs.fitted, float):
             return Losses(member.sum(), member)
-        return Losses(member.sum() + (self._gated(batch, said).sum(-1) * weight).sum(), member)
+        return Losses(member.sum() + (costs.fitted.sum(-1) * weight).sum(), member)
 
-    def _rows(
-        self, served: Prediction, taught: Prediction | Taught, batch: Batch, said: Heard | None
-    ) -> Float[Tensor, "members rows tasks"]:
+    def costs(self, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment = PLAIN) -> Costs:
+        """The parts of what each row costs; the arguments are those of a call."""
         label = batch.valid * binary_cross_entropy(served.logit, batch.label)
-        if said is None:
-            return label
-        share, temperature = self.distillation.shares(said), self.distillation.temperature.to(label)
-        marked = logit_distillation(taught.logit, said.logit, temperature[: len(label), None, None])
-        return label * (1 - share) + marked * share if self.distillation.head == "serving" else label + marked * share
+        kept, distilled, fitted = 1.0, 0.0, 0.0
+        if self.distillation is not None:
+            said, fitted = self._refined(self.distillation.hear(batch, taught), served, taught, batch, moment)
+            share, marked = self._marked(taught, said, moment)
+            kept = 1 - share if self.distillation.head == "serving" else 1.0
+            distilled = (marked * share).sum(-1)
+            if self.ranking is not None:
+                distilled = distilled + self._ranked(taught, said, batch, moment, self.ranking)
+        if self.matching is not None:
+            distilled = distilled + self._matched(taught, batch, moment, self.matching)
+        return Costs(label, kept, distilled, fitted)
+
+    def of(self, places: Sequence[int]) -> "Objective":
+        """The objective of the members at some places alone, at full weights: no schedule."""
+        parts = (self.distillation, self.matching, self.ranking)
+        pick = lambda one: one[list(places)] if isinstance(one, Tensor) else one  # noqa: E731
+        return Objective(*tree_map(pick, parts))
+
+    def _refined(
+        self, said: Heard, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment
+    ) -> tuple[Heard, Float[Tensor, "members rows tasks"] | float]:
+        """What the sources say, by the adapters, and what gate and adapters learn from it."""
+        fitted = self._gated(batch, said) if isinstance(taught, Taught) else 0.0
+        if moment.refine is None:
+            return said, fitted
+        refined = moment.refine(said.logit.detach(), served.representation.detach())
+        own = fit(refined, batch.label, batch.valid & said.covered[..., None])
+        return said._replace(logit=refined.detach()), own + fitted
 
     def _gated(self, batch: Batch, said: Heard) -> Float[Tensor, "members rows tasks"]:
         """What the gate learns from: the labels, by what the teachers say as it weighs them."""
         asked = (self.distillation.weight.to(said.logit) > 0)[: len(said.logit), None, None]
         return asked * said.covered[..., None] * batch.valid * binary_cross_entropy(said.logit, batch.label)
 
-    def _matched(self, taught: Prediction | Taught, batch: Batch, matching: Matching) -> Float[Tensor, "members rows"]:
+    def _marked(
+        self, taught: Prediction | Taught, said: Heard, moment: Moment
+    ) -> tuple[Float[Tensor, "members rows share"], Float[Tensor, "members rows tasks"]]:
+        """Weight and loss of each mark."""
+        temperature = self.distillation.temperature.to(said.logit)[: len(said.logit), None, None]
+        share = self.distillation.shares(said) * self._left(said.logit, moment)
+        return share, logit_distillation(taught.logit, said.logit, temperature)
+
+    def _ranked(
+        self, taught: Prediction | Taught, said: Heard, batch: Batch, moment: Moment, ranking: Ranking
+    ) -> Float[Tensor, "members rows"]:
+        order = ranking.loss(taught.logit, said.logit, batch.group, batch.weight * said.covered)
+        return order.sum(-1) * said.covered * self._now(ranking.weight, order, moment)[:, None]
+
+    def _matched(
+        self, taught: Prediction | Taught, batch: Batch, moment: Moment, matching: Matching
+    ) -> Float[Tensor, "members rows"]:
         teacher, covered = batch.knowledge[matching.source]
         near = matching.loss(taught.representation, teacher.representation, batch.weight * covered)
-        return near * covered * matching.weight.to(near)[: len(near), None]
+        return near * covered * self._now(matching.weight, near, moment)[:, None]
+
+    def _now(self, weight: Float[Tensor, " all"], like: Tensor, moment: Moment) -> Float[Tensor, " members"]:
+        """A weight of the members that are still in the stack, as it is at this moment."""
+        return weight.to(like)[: len(like)] * self._left(like, moment).flatten()
+
+    def _left(self, like: Tensor, moment: Moment) -> Float[Tensor, "members 1 1"]:
+        """What the schedule leaves of the weights."""
+        if self.schedule is None or moment.progress is None:
+            return like.new_ones(len(like), 1, 1)
+        return self.schedule.share(moment.progress).to(like)[:, None, None]
 
 
 def _of_each(weight: Tensor | float, like: Float[Tensor, "members rows tasks"]) -> Float[Tensor, " members"]:

@@ -18,7 +18,7 @@ from distill.metrics import base_entropy, cross_entropy
 
 
 class Recorder:
-    """Keeps weights, training loss, and how a member does on the validation rows of its vertical.
+    """Keeps weights, training loss, whether teacher and labels agree, and how a member does on its validation rows.
 
     Args:
         passes: of every member.
@@ -36,6 +36,7 @@ class Recorder:
         self.weights: list[dict[str, Tensor]] = [{} for _ in range(passes)]
         self.cross_entropy: list[list[float | None]] = [[None] * passes for _ in members]
         self.curves: list[list[float]] = [[] for _ in members]
+        self.cosines: list[list[float | None]] = [[] for _ in members]
         self.failed: dict[int, str] = {}
 
     def keep(self, passes: Sequence[Pass], fleet: Fleet) -> None:
@@ -49,6 +50,10 @@ class Recorder:
                 self.cross_entropy[one.member][one.number - 1] = self._cost(logit, self.rows[one.member])
                 self.curves[one.member].append(one.loss)
 
+    def agree(self, place: int, cosine: float) -> None:
+        """Takes down whether a member's teacher and labels pulled alike, at the end of a pass."""
+        self.cosines[place].append(cosine if np.isfinite(cosine) else None)
+
     def save(self, folder: Path) -> None:
         """Writes all that is known."""
         for number, weights in enumerate(self.weights, 1):
@@ -57,14 +62,15 @@ class Recorder:
             {"cross_entropy": sums, "rest": self._rest(rows)}
             for sums, rows in zip(self.cross_entropy, self.rows, strict=True)
         ]
-        write_json(folder / "record.json", {"validations": validations, "curves": self.curves, "failed": self.failed})
+        known = {"curves": self.curves, "cosines": self.cosines, "failed": self.failed}
+        write_json(folder / "record.json", {"validations": validations} | known)
 
     def load(self, folder: Path) -> None:
         """Goes on from what was saved."""
         self.weights = [load_file(folder / f"pass-{number}.safetensors") for number in range(1, len(self.weights) + 1)]
         record: dict[str, Any] = read_json(folder / "record.json")
         self.cross_entropy = [one["cross_entropy"] for one in record["validations"]]
-        self.curves = record["curves"]
+        self.curves, self.cosines = record["curves"], record.get("cosines", self.cosines)
         self.failed = {int(place): reason for place, reason in record["failed"].items()}
 
     def _weigh(self, ended: Pass, fleet: Fleet) -> bool:

@@ -233,6 +233,7 @@ def child(
         curves={
             "train/loss": list(enumerate(student.losses, 1)),
             "valid/ne": list(enumerate(student.validation, 1)),
+            "train/gradient_cosine": [(turn, one) for turn, one in enumerate(student.cosines, 1) if one is not None],
         },
         taught_by=taught_by if member.arm == "distilled" else (),
         note=student_note(rows),

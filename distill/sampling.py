@@ -50,6 +50,8 @@ class Shuffled:
     The steps of a pass are of nearly equal size, so that none ends on a step of three rows; and there are at least
     `least` of them, as far as there are rows, since a small vertical would otherwise hardly move.
     Members stand in order of their steps, longest first, so that those that are done are a suffix of the stack.
+    A member whose rows have groups meets those of one group one after the other, and the groups in a new order each
+    pass: all but the two at the ends of a step are whole, and none larger than a step is.
 
     Args:
         rows: each member's row numbers.
@@ -58,6 +60,7 @@ class Shuffled:
         epochs: each member's number of passes.
         least: fewest steps of a pass.
         first: the step to begin with, where others went before.
+        groups: the group of each of a member's rows; None for a member whose rows are shuffled one by one.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class Shuffled:
         epochs: Sequence[int],
         least: int = 1,
         first: int = 0,
+        groups: Sequence[np.ndarray | None] | None = None,
     ) -> None:
+        self.groups = groups or [None] * len(rows)
         self.rows = [torch.from_numpy(np.asarray(own)) for own in rows]
         self.seeds = seeds
         self.first = first
@@ -113,8 +118,13 @@ class Shuffled:
 
     def _shuffle(self, member: int, turn: int) -> None:
         generator = torch.Generator().manual_seed(derived_seed(self.seeds[member], "order", turn))
-        own = self.rows[member]
-        self._order[member, : len(own)] = own[torch.randperm(len(own), generator=generator)]
+        own, group = self.rows[member], self.groups[member]
+        order = torch.randperm(len(own), generator=generator)
+        if group is not None:
+            _, number = torch.from_numpy(group).unique(return_inverse=True)
+            place = torch.randperm(int(number.max()) + 1, generator=generator)
+            order = order[place[number[order]].argsort(stable=True)]
+        self._order[member, : len(own)] = own[order]
 
 
 def hidden(

@@ -43,6 +43,8 @@ class Student(NamedTuple):
         losses: its mean training loss in each pass, in nats.
         validation: its NE on its own validation rows after each pass; NaN where it has none.
         base_entropy: what that NE is divided by: the cross-entropy of a constant on these rows; 0 where there are none.
+        cosines: of the gradients of its labels and of its teacher, after each pass; empty where
+            there is no teacher.
     """
 
     member: Member
@@ -54,6 +56,7 @@ class Student(NamedTuple):
     losses: list[float]
     validation: list[float]
     base_entropy: float = 0.0
+    cosines: Sequence[float | None] = ()
 
 
 def train_students(
@@ -195,6 +198,7 @@ def _students(cohort: Cohort) -> list[Student]:
             result.curves[place],
             _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
             result.validations[place].base_entropy,
+            result.cosines[place],
         )
         for place, member in enumerate(cohort.members)
     ]

@@ -1,19 +1,22 @@
 """Transfer: everything that a recipe moves from the teacher to the students, made or found before they train."""
 
 from collections.abc import Callable
+from functools import cache, partial
 
 from distill.course import Course
 from distill.data.impressions import Impressions
 from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch
 from distill.fingerprint import fingerprint
-from distill.inputs import Inputs
+from distill.inputs import Inputs, cached
 from distill.knowledge import Knowledge
 from distill.member import DOMAIN
 from distill.panel import fingerprints, lesson_of, said_by_all, seats, standing_of, weights_of
+from distill.ranker import Ranker
 from distill.recipe import Recipe
+from distill.recipe.sections import TrainedTeacher
 from distill.representing import domain_models, tables_of, vectors_of
-from distill.sharing import widest
+from distill.sharing import TeacherTables, widest
 from distill.store import Store
 
 
@@ -52,7 +55,8 @@ def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, st
     assert shown is not None, "the recipe has no such channel"
     view = impressions.view(recipe.students.features, "vertical")
     lesson = lesson_of(recipe, impressions)
-    return Inputs(view, vectors_of(lesson, knowledge, shown.features, store.knowledge))
+    vectors = vectors_of(lesson, knowledge, shown.features, store.knowledge)
+    return Inputs(view, vectors, cached(impressions, shown))
 
 
 def domains_table(
@@ -99,15 +103,25 @@ def course_of(
         what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
         remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
         raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
+    if distill.ranking.weight > 0:
+        column = distill.ranking.group
+        course = course._replace(group=impressions.user if column is None else impressions.key(column))
     if distill.input is not None:
         course = course._replace(inputs=inputs_of(recipe, impressions, knowledge, store))
-    if distill.sharing is not None and distill.sharing.source == "domain":
-        course = course._replace(tables=domain_models(recipe, impressions, domain))
-    elif distill.sharing is not None:
-        some = students.model.build(view.schema(impressions.verticals[0]))
-        width = widest(some)[1].weight.shape[-1]
-        course = course._replace(tables=tables_of(lesson_of(recipe, impressions), knowledge, width))
+    if distill.copies:
+        return course._replace(tables=cache(partial(domain_models, recipe, impressions, domain)))
+    some = students.model.build(view.schema(impressions.verticals[0]))
+    if distill.sharing is not None:
+        widest(some)
+    if isinstance(recipe.teacher, TrainedTeacher):
+        # Whether this recipe shares tables or not: members of one that does may stand in the same stack.
+        course = course._replace(tables=cache(partial(_tables, recipe, impressions, knowledge, some)))
     return course
+
+
+def _tables(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, some: Ranker) -> TeacherTables:
+    """The teacher's tables, as wide as those of some student."""
+    return tables_of(lesson_of(recipe, impressions), knowledge, widest(some)[1].weight.shape[-1])
 
 
 def _with_others(recipe: Recipe, course: Course, store: Store) -> Course:

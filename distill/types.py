@@ -127,7 +127,7 @@ class Batch(NamedTuple):
 
     `valid` masks labels that do not exist; `weight` is 0 for rows that only fill up a batch;
     `knowledge` maps the name of a source to what it says; `standing`, where somebody asks for it, to its normalized
-    entropy shortly before each row.
+    entropy shortly before each row; `group` numbers the user or session of each row, where a loss compares rows of one.
     """
 
     features: Features
@@ -136,3 +136,4 @@ class Batch(NamedTuple):
     weight: Float[Tensor, "*members rows"]
     knowledge: dict[str, Signal]
     standing: Mapping[str, Float[Tensor, "*members rows tasks"]] = {}
+    group: Int[Tensor, "*members rows"] | None = None

@@ -24,12 +24,12 @@ FLOORS = [
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
-        *("optimizer", "evidence"),
+        *("optimizer", "evidence", "adapter", "schedule"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
         *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
-        *("probing", "serving"),
+        *("probing", "serving", "agreement", "channels"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),

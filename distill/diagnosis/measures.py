@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from distill.layers import FieldEmbedding, Verticals, VerticalTable
 from distill.losses import binary_cross_entropy
@@ -134,7 +134,7 @@ def importance_by_age(ranker: Ranker, batch: Batch, history: str, seed: int) -> 
 
 def some_rows(batch: Batch, rows: Int[Tensor, " rows"]) -> Batch:
     """Some of the rows of a batch that has no members axis."""
-    return tree_map(lambda tensor: tensor[rows], batch)
+    return tree_map_only(Tensor, lambda tensor: tensor[rows], batch)
 
 
 def _mean_loss(ranker: Ranker, batch: Batch) -> float:

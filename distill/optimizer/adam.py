@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from distill.optimizer.clipping import clip
 from distill.optimizer.fused import adam
 from distill.optimizer.rates import Rates, Step
-from distill.optimizer.tables import RULES, Tables
+from distill.optimizer.tables import RULES, Tables, WholeTable, pull
 
 
 class MemberAdam(torch.optim.Optimizer):
@@ -51,6 +51,8 @@ class MemberAdam(torch.optim.Optimizer):
             self.state[parameter] = {"mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
         for parameter, table in self._tables.items():
             self.state[parameter] = table.state
+            if any(rates.table_pull):
+                self.state[parameter] = table.state | {"start": parameter.detach().clone()}
         self._cut()
 
     @torch.no_grad()
@@ -65,13 +67,18 @@ class MemberAdam(torch.optim.Optimizer):
         live = self.live.tolist()
         gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
         reads = [_reads(table.grad) for table in self._tables]
-        for member, (rate, *rest, pace, number) in enumerate(zip(*self.rates, self.steps.unbind(), strict=False)):
+        for member, (rate, *rest, pace, drawn, number) in enumerate(
+            zip(*self.rates, self.steps.unbind(), strict=False)
+        ):
             if live[member]:
                 step = Step(rate * self.scale[member], *rest, number)
                 slow = step._replace(learning_rate=step.learning_rate * pace)
                 if gradients:
                     adam(self._own[member][0], gradients[member], *self._own[member][1:], step)
                 for rule, own, (ids, rows) in zip(self._tables.values(), self._own_tables[member], reads, strict=True):
+                    if drawn:
+                        read = None if isinstance(rule, WholeTable) else ids[member]
+                        pull(own[0], own[1]["start"], read, slow.learning_rate * drawn)
                     rule.step(*own, ids[member], rows[member], slow)
         return loss
 

@@ -16,6 +16,7 @@ class Rates(NamedTuple):
         beta2: share of the mean squared gradient that is kept.
         l2: weight of half the squared norm of all embeddings in the loss, read or not; its gradient is l2 * embedding.
         table_rate: learning rate of embeddings, as a share of the others'; 0 keeps them as they are.
+        table_pull: decoupled pull of embeddings to where they began, as weight decay pulls to zero (L2-SP).
     """
 
     learning_rate: Sequence[float]
@@ -24,11 +25,12 @@ class Rates(NamedTuple):
     beta2: Sequence[float]
     l2: Sequence[float]
     table_rate: Sequence[float]
+    table_pull: Sequence[float]
 
     @classmethod
     def of(cls, settings: Sequence[Mapping[str, float]]) -> "Rates":
-        """From the settings of each member; embeddings learn as fast as the rest where they do not say."""
-        whole = [{"table_rate": 1.0} | dict(one) for one in settings]
+        """From the settings of each member; embeddings learn as fast as the rest, and freely, where they do not say."""
+        whole = [{"table_rate": 1.0, "table_pull": 0.0} | dict(one) for one in settings]
         return cls(*([one[name] for one in whole] for name in cls._fields))
 
 

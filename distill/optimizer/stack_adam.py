@@ -8,7 +8,7 @@ from torch import Tensor
 
 from distill.optimizer.adam import MemberAdam
 from distill.optimizer.fused import EPSILON
-from distill.optimizer.tables import RowwiseAdagrad, RowwiseAdam, WholeTable
+from distill.optimizer.tables import RowwiseAdagrad, RowwiseAdam, WholeTable, pull
 
 
 class Steps(NamedTuple):
@@ -22,6 +22,7 @@ class Steps(NamedTuple):
         beta2: share of the mean squared gradient that is kept.
         l2: of embeddings.
         pace: learning rate of embeddings, as a share of the others'.
+        drawn: pull of embeddings to where they began.
         full1: how full the mean gradient is, which was zero at first: 1 - beta1 ** steps.
         full2: how full the mean squared gradient is.
     """
@@ -33,6 +34,7 @@ class Steps(NamedTuple):
     beta2: Tensor
     l2: Tensor
     pace: Tensor
+    drawn: Tensor
     full1: Tensor
     full2: Tensor
 
@@ -65,19 +67,22 @@ class StackAdam(MemberAdam):
             moments = self.state[parameter].values()
             _adam(parameter.data, parameter.grad, *moments, steps.beside(parameter))
         for table, rule in self._tables.items():
-            _TABLES[type(rule)](table, self.state[table], steps._replace(rate=steps.rate * steps.pace))
+            slow = steps._replace(rate=steps.rate * steps.pace)
+            if "start" in self.state[table]:
+                _pull(table, self.state[table]["start"], slow, whole=isinstance(rule, WholeTable))
+            _TABLES[type(rule)](table, self.state[table], slow)
         return loss
 
     def _steps(self) -> Steps:
         members = len(self.steps)
         vectors = [self.scale, *self.rates]
         table = torch.tensor([list(one[:members]) for one in vectors], dtype=torch.float64).to(self.steps.device)
-        scale, rate, decay, beta1, beta2, l2, pace = table
+        scale, rate, decay, beta1, beta2, l2, pace, drawn = table
         live = self.live.double()
         self.steps += live
         # In double precision: 1 - 0.999 would lose half of its digits.
         full = 1 - beta1**self.steps, 1 - beta2**self.steps
-        return Steps(live, live * scale * rate, decay, beta1, beta2, l2, pace, *full)
+        return Steps(live, live * scale * rate, decay, beta1, beta2, l2, pace, drawn, *full)
 
 
 def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: Steps) -> None:
@@ -87,6 +92,16 @@ def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: S
     square.lerp_(gradient.square(), 1 - steps.beta2)
     spread = (square / steps.full2).sqrt_().add_(EPSILON).mul_(steps.full1)
     rows.mul_(1 - steps.rate * steps.decay).sub_(steps.rate * mean / spread)
+
+
+def _pull(table: Tensor, start: Tensor, steps: Steps, *, whole: bool) -> None:
+    if whole:
+        steps = steps.beside(table)
+        table.data.lerp_(start, steps.rate * steps.drawn)
+    else:
+        rows, _, steps = _read(table, steps)
+        share = (steps.rate * steps.drawn).expand(-1, table.shape[-1])
+        pull(table.data.flatten(0, 1), start.flatten(0, 1), rows, share)
 
 
 def _whole(table: Tensor, state: dict[str, Tensor], steps: Steps) -> None:

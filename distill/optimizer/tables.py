@@ -106,6 +106,30 @@ class RowwiseAdagrad:
         table.index_copy_(0, rows, read)
 
 
+def pull(
+    table: Float[Tensor, "height width"],
+    start: Float[Tensor, "height width"],
+    ids: Int[Tensor, " reads"] | None,
+    share: Tensor | float,
+) -> None:
+    """Moves embeddings a share of the way to where they began, in place: the penalty L2-SP, decoupled as in AdamW.
+
+    Args:
+        table: as it is.
+        start: as it was.
+        ids: of the rows that were read, where no others are stepped; None for all rows.
+        share: of the way: learning rate times weight.
+
+    References:
+        Li, Grandvalet, Davoine: Explicit Inductive Bias for Transfer Learning with Convolutional Networks, 2018;
+        Loshchilov, Hutter: Decoupled Weight Decay Regularization, 2019.
+    """
+    if ids is None:
+        table.lerp_(start, share)
+    else:  # A row that was read twice is written twice, the same.
+        table.index_copy_(0, ids, table.index_select(0, ids).lerp_(start.index_select(0, ids), share))
+
+
 RULES = {"adam": WholeTable, "rowwise_adam": RowwiseAdam, "rowwise_adagrad": RowwiseAdagrad}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
+from distill.recipe.moves import SharingChannel
 from distill.recipe.sections import Domains, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath
 
@@ -18,10 +19,12 @@ KNOWN: tuple[KeyPath, ...] = (("data", "features"), ("teacher", "features"))
 def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     """Every relation of a channel that does not hold."""
     yield from _logit(recipe)
+    yield from _ranking(recipe)
     if isinstance(recipe.teacher, OutsideTeacher):
         yield from _needs_weights(recipe)
     else:
         yield from _input(recipe)
+        yield from _cache(recipe)
         yield from _sharing(recipe)
     if recipe.domain_start and recipe.domains is not None:
         yield from _copies(recipe, recipe.domains)
@@ -36,6 +39,19 @@ def _logit(recipe: Recipe) -> Iterator[Finding]:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
         yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+
+
+def _ranking(recipe: Recipe) -> Iterator[Finding]:
+    channel, path = recipe.students.distill.ranking, (*DISTILL, "ranking")
+    if channel.weight == 0:
+        return
+    if channel.group is None and recipe.data.user is None:
+        what = "which rows are to be compared is open: there is neither data.user nor a group."
+        yield Finding(path, what, "Name a column of users or sessions.", (("data", "user"), (*path, "group")))
+    if channel.loss == "listwise_softmax" and recipe.students.distill.logit.head == "serving":
+        what = "shares of exp(log-odds) pull against calibration, and the serving head would follow."
+        remedy = "Use listwise, or logit.head: auxiliary."
+        yield Finding((*path, "loss"), what, remedy, ((*path, "loss"), (*DISTILL, "logit", "head")))
 
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:
@@ -60,8 +76,30 @@ def _input(recipe: Recipe) -> Iterator[Finding]:
             yield Finding(place, f'"{name}" is named twice.', "Remove one.")
 
 
+def _cache(recipe: Recipe) -> Iterator[Finding]:
+    """The age of a cached vector needs to be known."""
+    channel, data = recipe.students.distill.input, recipe.data
+    if channel is not None and channel.age > 0 and (data.user is None or data.time is None):
+        what = "needs data.user and data.time: whose vector it is, and since when."
+        yield Finding(
+            (*INPUT, "age"), what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time"))
+        )
+
+
 def _sharing(recipe: Recipe) -> Iterator[Finding]:
-    if recipe.students.distill.sharing is None or recipe.domain_start:
+    sharing = recipe.students.distill.sharing
+    if sharing is None:
+        return
+    plain = SharingChannel()  # A recipe that is shown in full says these, and must load again.
+    if sharing.tables == "frozen" and sharing.rate != plain.rate:
+        yield Finding((*SHARING, "rate"), "frozen embeddings have no rate.", "Leave it out, or say tables: start.")
+    if sharing.tables != "pulled" and sharing.pull != plain.pull:
+        what = f"embeddings that are {sharing.tables} are not drawn back."
+        yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
+    if sharing.source == "domain":
+        if sharing.tables != "start":
+            what = f"a copy of the domain model is where a student begins, and is not {sharing.tables}."
+            yield Finding((*SHARING, "tables"), what, "Say start, or rate: 0 to freeze it.")
         return
     features = recipe.data.features
     theirs, ours = (

@@ -4,8 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
+from distill.adapter import Form
 from distill.recipe.several import Combine
+from distill.schedule import Decay
 from distill.types import Settings
+
+
+class StudentAdapter(Settings):
+    """A small model of each student's own that refines the teacher's log-odds by labels, before it learns from them."""
+
+    form: Form = "platt"
+    """`platt`: a slope and a shift for each task; `mlp`: those, and a small network of the student's features."""
+    rate: float = Field(default=10.0, gt=0)
+    """How fast it learns, as a multiple of the student's learning rate."""
 
 
 class LogitChannel(Settings):
@@ -26,6 +37,8 @@ class LogitChannel(Settings):
     """How the marks of several teachers become one."""
     certainty: float | None = Field(default=None, gt=0)
     """Spread of the teachers' log-odds at which a row's weight is halved; it is 1 / (1 + (spread / certainty)^2)."""
+    adapter: StudentAdapter | None = None
+    """Refines the marks where the teacher is stale or biased; null takes them as they are."""
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
@@ -40,11 +53,36 @@ class RepresentationChannel(Settings):
     """What near means; see `distill losses`."""
 
 
+class RankingChannel(Settings):
+    """The teacher's order of rows of one user or session, learnt by the head that it marks."""
+
+    weight: float = Field(default=0.0, ge=0)
+    """Of the loss, beside the others; 0 ranks nothing."""
+    loss: Literal["listwise", "listwise_unnormalised", "pairwise", "margin_mse", "listwise_softmax"] = "listwise"
+    """What the order means; see `distill losses`. `listwise` does not pull against calibration."""
+    group: str | None = None
+    """Column whose value the rows to be compared have in common; `data.user` where none is given."""
+
+
+class Pacing(Settings):
+    """How the weights of all that is learnt from others go on, over the steps of all passes."""
+
+    decay: Decay = "constant"
+    """`constant`, or down to zero with the last step: `linear`, or `cosine`, slow at first and at the end."""
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps in which the weights grow from zero, before they decay."""
+
+
 class InputChannel(Settings):
     """Representation as an input: the trained teacher's, of an impression of which it is shown some features only."""
 
     features: tuple[str, ...] = Field(min_length=1)
     """What it is shown: for a vector of the user, which can be cached, nothing of the candidate."""
+    misses: float = Field(default=0.0, ge=0, lt=1)
+    """Share of users (rows, where no user is named) whom the cache does not have, in training and in scoring alike."""
+    age: float = Field(default=0.0, ge=0)
+    """Hours by which the cache lags: a vector is that of the user's last row in the vertical at least so much earlier,
+    and a miss where there is none."""
 
 
 class SharingChannel(Settings):
@@ -53,11 +91,13 @@ class SharingChannel(Settings):
     source: Literal["teacher", "domain"] = "teacher"
     """Whose: of the teacher, its embeddings projected to the student's width; of the domain model, which is then of the
     students' own class and features, every weight."""
-    tables: Literal["start"] = "start"
-    """`start`: they are where the student begins."""
+    tables: Literal["start", "frozen", "pulled"] = "start"
+    """They are where the student begins (`start`), where it stays (`frozen`), or where it is drawn back to."""
     rate: float = Field(default=1.0, ge=0)
     """Learning rate of what is shared, as a share of the others'; 0 freezes it. Of a copy of the domain model, all is
     shared."""
+    pull: float = Field(default=1.0, gt=0)
+    """How strongly `pulled` ones are drawn back: as weight decay is to zero, to where they began."""
 
 
 class Fallback(Settings):
@@ -74,12 +114,21 @@ class Distill(Settings):
     """The logit channel."""
     representation: RepresentationChannel = RepresentationChannel()
     """Representation matching."""
+    ranking: RankingChannel = RankingChannel()
+    """The order within a user or a session."""
+    schedule: Pacing = Pacing()
+    """How the weights of all of these go on."""
     input: InputChannel | None = None
     """The teacher's representation as an input of the student."""
     sharing: SharingChannel | None = None
     """Embeddings taken over from the teacher."""
     fallback: Fallback | None = None
     """Who goes without the teacher after all."""
+
+    @property
+    def copies(self) -> bool:
+        """Whether students begin as copies of the models of their domains."""
+        return self.sharing is not None and self.sharing.source == "domain"
 
 
 class DomainLogits(Settings):

@@ -87,7 +87,7 @@ class Train(Settings):
     @property
     def rates(self) -> dict[str, float]:
         """What of this may differ between members of one stack."""
-        return {name: getattr(self, name) for name in Rates._fields if name != "table_rate"}
+        return {name: getattr(self, name) for name in Rates._fields if name in Train.model_fields}
 
 
 class TeacherTrain(Train):

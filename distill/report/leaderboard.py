@@ -102,6 +102,7 @@ def _row(entry: Entry, task: str, exam: Exam, found: dict[str, Sums], settings: 
         "entropy_test": number(metrics.base_entropy(exam.label, exam.weight)),
         "coverage": entry.coverage,
         "knowledge_age": entry.knowledge_age,
+        "gradient_cosine": entry.gradient_cosine,
         **scores(exam.logit.get(entry.member), exam),
         "ne_control": entropy(exam.logit.get(entry.control or ""), exam),
         "ne_teacher": entropy(exam.teacher, exam),

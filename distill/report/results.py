@@ -50,6 +50,7 @@ class Entry(NamedTuple):
         coverage: share of its training rows that the teacher had scored; None where nobody counted.
         knowledge_age: from the last label that the teacher had seen to the first test row, in days; None without time.
         curve: its NE on validation rows after each pass.
+        gradient_cosine: of what its labels and its teacher ask for, after its last pass; None for a control.
     """
 
     member: str
@@ -69,6 +70,7 @@ class Entry(NamedTuple):
     coverage: float | None = None
     knowledge_age: float | None = None
     curve: Sequence[float] = ()
+    gradient_cosine: float | None = None
 
 
 class Results(NamedTuple):

@@ -30,8 +30,9 @@ def plan(sweep: Sweep) -> dict[str, Any]:
     survey = _Survey(store)
     planned = _budgets(sweep)
     points = [survey.point(point) for point in planned]
-    everyone = {member.fingerprint: member for members in points for member in members}
-    new = wanting(everyone.values(), store.cohorts, sweep.base.trainer.device)
+    every = [member for members in points for member in members]
+    everyone = {member.fingerprint for member in every}
+    new = wanting(every, store.cohorts, sweep.base.trainer.device)
     cohorts = [
         cohort_facts(cohort.members, survey.weights(cohort)) | {"seconds": survey.seconds(cohort)} for cohort in new
     ]

@@ -79,7 +79,7 @@ def fingerprint(record: RunRecord) -> str:
 def from_json(content: dict[str, Any]) -> RunRecord:
     """The record that `dataclasses.asdict` and JSON have taken apart."""
     curves = {name: [(step, value) for step, value in points] for name, points in content["curves"].items()}
-    return RunRecord(**{**content, "curves": curves})
+    return RunRecord(**{**content, "curves": curves, "taught_by": tuple(content.get("taught_by", ()))})
 
 
 def cleaned(record: RunRecord) -> RunRecord:

@@ -89,9 +89,9 @@ def test_a_fresh_student_says_what_its_domain_model_says(folder: Path, model: st
     for vertical in impressions.verticals:
         rows = torch.from_numpy(impressions.select(TRAIN, vertical))
         student = recipe.students.model.build(view.schema(vertical))
-        course.tables.start(student, view, vertical)
+        course.tables().start(student, view, vertical)
         parent = recipe.domains.model.build(wide.schema(None))
-        parent.load_state_dict(course.tables.models[vertical])
+        parent.load_state_dict(course.tables().models[vertical])
         ours, theirs = student.eval()(view.take(rows).features), parent.eval()(wide.take(rows).features)
         torch.testing.assert_close(ours.logit, theirs.logit, rtol=0, atol=1e-6)
 
@@ -100,7 +100,7 @@ def test_domains_have_models_of_their_own(folder: Path) -> None:
     recipe = recipe_of(folder)
     impressions = load(recipe.data, Store(recipe.store).data)
     course = course_of(recipe, impressions, knowledge_of_recipe(recipe), Store(recipe.store), lambda rows: None)
-    heads = {vertical: model["head.weight"].sum().item() for vertical, model in course.tables.models.items()}
+    heads = {vertical: model["head.weight"].sum().item() for vertical, model in course.tables().models.items()}
     domain = impressions.domains
     for one in heads:
         for other in heads:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from distill.adapter import Adapter
 from distill.ensemble import certainty, heard, recent, shares
 from distill.heads import Beside, Gate
-from distill.objective import Distillation, Objective
+from distill.objective import Distillation, Moment, Objective
 from distill.types import Batch, Features, Prediction, Signal, Taught
 
 NOTHING = Features(torch.zeros(0), torch.zeros(0), torch.zeros(0), {}, {})
@@ -171,6 +172,24 @@ class TestGate:
             gradients.append(own.grad)
         assert torch.equal(*gradients)
         assert factors.grad[:2].any() and not factors.grad[2].any()
+
+    def test_beside_an_adapter_each_learns_as_it_would_alone(self) -> None:
+        """To the bit: the gate from what the teachers say, the adapter from that as a constant; students hear it."""
+        batch, plan, adapter = drawn(), distillation(), Adapter("platt", 1, 4, 1.0)
+        hidden, gate = torch.randn(MEMBERS, ROWS, 4), torch.randn(MEMBERS, ROWS, 3)
+        torch.nn.init.normal_(adapter.slope)
+        served = Prediction(hidden.sum(-1, keepdim=True), hidden)
+        gradients, members = [], []
+        for gated, refine in ((True, None), (True, adapter), (False, adapter)):
+            adapter.zero_grad()
+            own = gate.clone().requires_grad_(gated)
+            losses = Objective(plan)(served, Taught(served.logit, hidden, own), batch, Moment(refine=refine))
+            losses.total.backward()
+            gradients.append((own.grad, adapter.slope.grad))
+            members.append(losses.member)
+        assert torch.equal(gradients[0][0], gradients[1][0]) and gradients[1][0][:2].any()
+        assert torch.equal(gradients[1][1], gradients[2][1]) and gradients[1][1].any()
+        assert torch.equal(members[1], members[2]) and (members[0] != members[1]).tolist() == [True, True, False]
 
     def test_no_gradient_reaches_the_student_through_the_representation(self) -> None:
         hidden = torch.randn(ROWS, 4).requires_grad_()

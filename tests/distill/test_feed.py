@@ -1,5 +1,6 @@
 """Batches are those of their steps, however many of them are gathered at once."""
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
@@ -19,14 +20,16 @@ def test_a_batch_is_the_gather_of_its_step(taught: Taught, monkeypatch: pytest.M
     rows, seeds = [training[:101], training[101:140]], [4, 5]
     steps = list(Shuffled(rows, seeds, 25, [2, 2]))
     assert len({step.shape for step in steps}) > 2 and any((step < 0).any() for step in steps)
-    batches = list(Feed(view, steps, seeds, {"teacher": taught.knowledge}, first=3, heard=0.5))
+    more = {"heard": 0.5, "group": np.arange(taught.impressions.rows) % 7}
+    batches = list(Feed(view, steps, seeds, {"teacher": taught.knowledge}, first=3, **more))
     for number, (batch, step) in enumerate(zip(batches, steps, strict=True), 3):
-        alone = Feed(view, [step], seeds, {"teacher": taught.knowledge}, first=number, heard=0.5)
+        alone = Feed(view, [step], seeds, {"teacher": taught.knowledge}, first=number, **more)
         expected = view.take(step)
         assert torch.equal(batch.label, expected.label) and torch.equal(batch.weight, expected.weight)
         assert torch.equal(batch.features.sequences["clicked"], expected.features.sequences["clicked"])
         said, covered = taught.knowledge.take(step, representation=False)
         assert torch.equal(batch.knowledge["teacher"].covered, covered)
         assert torch.equal(batch.knowledge["teacher"].prediction.logit, said.logit + 0.5)
+        assert torch.equal(batch.group, torch.from_numpy(more["group"])[step])
         pairs = zip(tree_leaves(batch), tree_leaves(next(iter(alone))), strict=True)
         assert all(one.shape == other.shape and torch.equal(one, other) for one, other in pairs)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from distill.data.impressions import TRAIN, View
-from distill.inputs import NAME, Inputs
+from distill.data.slicing import seconds_a_unit
+from distill.inputs import NAME, Inputs, cached
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
+from distill.recipe.moves import InputChannel
 from distill.representing import vectors_of
 from distill.types import Prediction
 from tests.distill.conftest import Taught
@@ -77,3 +80,35 @@ def test_other_vectors_make_another_view(view: View, vectors: Knowledge, taught:
     other = vectors_of(taught.lesson, taught.knowledge, ("user_id",), taught.store)
     names = {view.fingerprint, Inputs(view, vectors).fingerprint, Inputs(view, other).fingerprint}
     assert len(names) == 3 and Inputs(view, vectors).fingerprint in names
+
+
+def test_users_whom_the_cache_misses_have_no_vector_anywhere(taught: Taught, view: View, vectors: Knowledge) -> None:
+    """The same users in training and in scoring, about as many as asked for; the others have the vector as before."""
+    impressions, rows = taught.impressions, torch.arange(taught.impressions.rows)
+    cache = cached(impressions, InputChannel(features=("user_id",), misses=0.3))
+    plain, seen = (Inputs(view, vectors, one).take(rows).features.vectors[NAME] for one in (None, cache))
+    user = torch.from_numpy(np.asarray(impressions.user))
+    missed = torch.from_numpy(cache < 0)
+    assert not seen[missed].any() and torch.equal(seen[~missed], plain[~missed])
+    shares = torch.zeros(int(user.max()) + 1).index_add(0, user, missed.float()) / user.bincount()
+    assert set(shares[user].tolist()) == {0.0, 1.0}
+    assert 0.1 < shares[user.unique()].mean() < 0.5
+    more = cached(impressions, InputChannel(features=("user_id",), misses=0.6))
+    assert (cache[more >= 0] >= 0).all() and (more < 0).sum() > missed.sum()
+    assert cached(impressions, InputChannel(features=("user_id",))) is None
+    fills = Inputs(view, vectors, cache).take(torch.tensor([[0, -1]])).features.vectors[NAME]
+    assert not fills[0, 1].any()
+
+
+def test_a_cache_that_lags_has_the_vector_of_an_earlier_row(taught: Taught) -> None:
+    """By brute force: the last row of the same user and vertical that is so many hours older, if there is any."""
+    impressions, unit = taught.impressions, seconds_a_unit(taught.impressions)
+    cache = cached(impressions, InputChannel(features=("user_id",), age=5.0))
+    hours = np.asarray(impressions.time, dtype=float) * unit / 3600
+    user, vertical = np.asarray(impressions.user), np.asarray(impressions.vertical)
+    for row in range(0, impressions.rows, 7):
+        fits = (user == user[row]) & (vertical == vertical[row]) & (hours <= hours[row] - 5)
+        assert (cache[row] >= 0) == fits.any()
+        if fits.any():
+            assert fits[cache[row]] and hours[cache[row]] == hours[fits].max()
+    assert 0 < (cache >= 0).sum() < impressions.rows

@@ -88,6 +88,20 @@ CHANNELS = [
     {"input": {"features": ["user_id", "device"]}},
     {"sharing": {}},
     {"sharing": {"rate": 0.5}},
+    {"sharing": {"tables": "frozen"}},
+    {"sharing": {"tables": "pulled"}},
+    {"sharing": {"tables": "pulled", "pull": 3}},
+    {"input": {"features": ["user_id"], "misses": 0.1}},
+    {"input": {"features": ["user_id"], "age": 2}},
+    {"ranking": {"weight": 0.1}},
+    {"ranking": {"weight": 0.1, "loss": "pairwise"}},
+    {"ranking": {"weight": 0.1, "group": "device"}},
+    {"schedule": {"decay": "linear"}},
+    {"schedule": {"decay": "cosine"}},
+    {"schedule": {"warm_up": 0.2}},
+    {"logit": {"adapter": {}}},
+    {"logit": {"adapter": {"form": "mlp"}}},
+    {"logit": {"adapter": {"rate": 3}}},
     {"logit": {"head": "auxiliary"}},
 ]
 
@@ -106,11 +120,22 @@ def alone(member: Member) -> Member:
     return member._replace(stack="")
 
 
-@pytest.mark.parametrize("channel", [{"representation": {"loss": "cka"}}, {"fallback": {}}])
+@pytest.mark.parametrize(
+    "channel",
+    [{"representation": {"loss": "cka"}}, {"fallback": {}}, {"ranking": {"loss": "pairwise"}}, {"schedule": {}}],
+)
 def test_what_changes_no_weight_leaves_no_trace(taught: Taught, channel: dict) -> None:
     """A loss that weighs nothing, and what is decided after training: both are found where they were."""
     changed, plain = named(taught, **channel), named(taught)
     assert all(alone(changed[arm]) == alone(plain[arm]) for arm in plain)
+
+
+def test_numbers_and_starts_stand_in_one_stack_and_shapes_in_others(taught: Taught) -> None:
+    """A student that begins with the teacher's tables beside one that does not; one that sees more does not."""
+    numbers = ({}, {"sharing": {"tables": "pulled"}}, {"schedule": {"decay": "linear"}}, {"logit": {"weight": 0.0}})
+    stacks = [named(taught, **one)["distilled"].stack for one in numbers]
+    assert len(set(stacks)) == 1
+    assert named(taught, input={"features": ["user_id"]})["distilled"].stack not in stacks
 
 
 def test_another_format_is_another_student(taught: Taught, monkeypatch: pytest.MonkeyPatch) -> None:

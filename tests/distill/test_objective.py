@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from distill.ensemble import heard
 from distill.heads import AuxiliaryHead, Beside, Projector
 from distill.layers import Linear
-from distill.losses import LOSSES, hint_mse
-from distill.objective import Distillation, Matching, Objective
+from distill.losses import LOSSES, hint_mse, listwise
+from distill.objective import Distillation, Matching, Moment, Objective, Ranking
+from distill.schedule import Schedule
 from distill.types import Batch, Features, Prediction, Signal
 
 NOTHING = Features(torch.zeros(0), torch.zeros(0), torch.zeros(0), {}, {})
@@ -175,3 +176,39 @@ def test_what_stands_beside_gives_what_it_was_made_for() -> None:
     assert Beside(None, None)(served) == served
     assert Beside(None, near)(served).logit is served.logit
     assert Beside(second, None)(served).representation is served.representation
+
+
+def test_an_order_by_hand() -> None:
+    """Two rows of one session; a third of another has nobody to be compared with. The control feels nothing."""
+    marks = Prediction(torch.tensor([[logit(0.8), logit(0.2), 0.0]] * 2).double()[..., None], torch.zeros(2, 3, 0))
+    rows = batch(torch.ones(2, 3, dtype=torch.bool), torch.ones(2, 3))._replace(
+        knowledge={"teacher": Signal(marks, torch.ones(2, 3).bool())}, group=torch.tensor([[7, 7, 9]] * 2)
+    )
+    plain = Distillation({"teacher": 1.0}, torch.zeros(2), torch.ones(2), "serving")
+    said = prediction(0.5, 2, 3)
+    costs = [
+        Objective(plain, None, one)(said, said, rows).member
+        for one in (None, Ranking(torch.tensor([0.6, 0.0]), listwise))
+    ]
+    assert (costs[1] - costs[0]).tolist() == pytest.approx([0.6 * 2 * math.log(2) / 3, 0.0])
+
+
+def test_a_schedule_is_on_every_weight_of_the_teacher() -> None:
+    """Half of a linear decay is half the weights; the label's own loss, and its share of a blend, make up for it."""
+    rows, halves = told(6, 2)._replace(group=torch.zeros(2, 6).long()), torch.tensor([0.5, 0.0])
+    said = Prediction(torch.randn(2, 6, 1), torch.randn(2, 6, 4))
+
+    def member(scale: float, schedule: Schedule | None) -> torch.Tensor:
+        weight = torch.tensor([0.8, 0.4]) * scale
+        objective = Objective(
+            Distillation({"teacher": 1.0}, weight, torch.ones(2), "serving"),
+            Matching("teacher", weight, hint_mse),
+            Ranking(weight, listwise),
+            schedule,
+        )
+        return objective(said, said, rows, Moment(halves)).member
+
+    linear = Schedule(torch.ones(2), torch.zeros(2))
+    found = member(1.0, linear)
+    assert found[0].item() == pytest.approx(member(0.5, None)[0].item(), rel=1e-5)
+    assert found[1].item() == pytest.approx(member(1.0, None)[1].item(), rel=1e-5)

@@ -140,7 +140,9 @@ def test_the_rule_is_the_faster_one() -> None:
 def test_a_stack_stepped_as_a_whole_goes_where_its_members_go(rule: str) -> None:
     """With every setting different, one member failed with a NaN, and one gone from the stack half way."""
     own = [
-        one | {"weight_decay": 0.1 * member, "beta1": 0.9 - 0.1 * member, "l2": 0.01 * (rule == "adam")}
+        one
+        | {"weight_decay": 0.1 * member, "beta1": 0.9 - 0.1 * member, "l2": 0.01 * (rule == "adam")}
+        | {"table_pull": 3.0 * member}
         for member, one in enumerate(settings())
     ]
     found = []
@@ -216,3 +218,28 @@ def test_a_long_gradient_is_shortened_as_by_torch(kind: type[MemberAdam], longes
             every.step()
         assert torch.allclose(dense[member], vector, atol=1e-9)
         assert torch.allclose(table[member], rows, atol=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
+@pytest.mark.parametrize("kind", [MemberAdam, StackAdam])
+def test_tables_are_drawn_back_to_where_they_began(kind: type[MemberAdam], rule: str) -> None:
+    """As weight decay draws to zero: a table that begins at c and is drawn there goes, moved by -c, where one that
+    begins at 0 goes under decay. A member that is not drawn goes where it goes without, and so do dense weights."""
+    away = torch.linspace(-2, 2, WIDTH).double()
+
+    def gone(own: list[dict[str, float]], start: Tensor) -> Tensor:
+        table = nn.Parameter(start.expand(MEMBERS, HEIGHT, WIDTH).clone())
+        adam = kind([table], Rates.of(own), [table], rule)
+        for step in range(STEPS):
+            adam.zero_grad()
+            (lookup(table, reads(step), sparse=True)[0] - start - 1).square().sum().backward()
+            adam.step()
+        return table.detach() - start
+
+    drawn = [one | {"table_pull": pull} for one, pull in zip(settings(), (0.0, 1.0, 4.0), strict=True)]
+    decays = [one | {"weight_decay": pull} for one, pull in zip(settings(), (0.0, 1.0, 4.0), strict=True)]
+    found = gone(drawn, away)
+    torch.testing.assert_close(found, gone(decays, torch.zeros(WIDTH).double()), rtol=0, atol=1e-10)
+    torch.testing.assert_close(found[0], gone(settings(), away)[0], rtol=0, atol=1e-12)
+    assert found[2].abs().sum() < found[1].abs().sum()
+    assert torch.equal(stepped(kind, rule, drawn)[1], stepped(kind, rule, settings())[1])

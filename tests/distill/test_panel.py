@@ -171,6 +171,29 @@ class TestStudents:
         weights = [find(tmp_path / name / "cohorts")[0].weights(0).keys() for name in ("gated", "plain")]
         assert weights[0] == weights[1]
 
+    def test_they_go_with_every_other_channel(self, folder: Path, alone: Run, tmp_path: Path) -> None:
+        """Everything at once: who is distilled is another each time, and controls are as they were: to the bit, or up
+        to rounding where the distilled see a vector, and train in a stack of their own."""
+        panel = [
+            *(*TWO, f"{LOGIT}.combine={{weights: {{other: 2}}, recent: {{rows: 150}}, gate: true}}"),
+            *(f"{LOGIT}.certainty=0.5", f"{LOGIT}.head=auxiliary", "students.distill.representation.weight=0.3"),
+        ]
+        later = [
+            *(f"{LOGIT}.adapter={{form: mlp}}", "students.distill.ranking.weight=0.5"),
+            *("students.distill.schedule={decay: linear, warm_up: 0.1}", "students.distill.sharing.tables=pulled"),
+            "students.distill.input={features: [user_id, hour], misses: 0.2}",
+        ]
+        runs = [alone, Run(folder, *panel), Run(folder, *panel, *later)]
+        scores = [run.train(tmp_path / str(place)) for place, run in enumerate(runs)]
+        for one, two, three in zip(*scores, strict=True):
+            control = one.member.arm == "control"
+            assert np.array_equal(one.logit, two.logit) == control
+            assert np.allclose(two.logit, three.logit, rtol=1e-4, atol=1e-6) == control
+            assert np.isfinite(three.logit).all()
+        for cohort in find(tmp_path / "2" / "cohorts"):
+            for member, cosines in zip(cohort.members, cohort.result().cosines, strict=True):
+                assert np.isfinite(cosines).all() and bool(cosines) == (member.arm == "distilled")
+
     def test_a_control_knows_nothing_of_how_many_teachers_there_are(self, folder: Path, alone: Run) -> None:
         every = [
             f"{LOGIT}.combine={{weights: {{other: 3}}, recent: {{rows: 150}}, gate: true}}",

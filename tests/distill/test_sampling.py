@@ -39,6 +39,26 @@ def test_the_order_depends_on_the_seed_alone() -> None:
         assert torch.equal(rows[1], rows[2])
 
 
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=60), st.integers(1, 16), st.integers(0, 5))
+def test_rows_of_one_group_are_met_one_after_the_other(group: list[int], batch: int, seed: int) -> None:
+    """Each row once a pass, groups in another order each pass; a member without groups beside it keeps every step."""
+    own, groups = np.arange(len(group)) + 100, np.array(group)
+    both = Shuffled([own, own], [seed, seed], batch, [2, 2], groups=[groups, None])
+    alone = list(Shuffled([own], [seed], batch, [2]))
+    met = [[], []]
+    for step, plain in zip(both, alone, strict=True):
+        assert torch.equal(step[1], plain[0])
+        for member in (0, 1):
+            met[member] += step[member][step[member] != FILL].tolist()
+    for turn in range(2):
+        one = np.array(met[0][turn * len(own) : (turn + 1) * len(own)])
+        assert sorted(one) == own.tolist()
+        seen = groups[one - 100]
+        assert (np.diff(seen) != 0).sum() == len(set(group)) - 1
+    if len(set(group)) > 12:
+        assert met[0][: len(own)] != met[0][len(own) :]
+
+
 def test_unsorted_members_are_refused() -> None:
     """Those that are done must be a suffix."""
     with pytest.raises(ValueError, match="longest first"):

@@ -48,9 +48,11 @@ tracking: {uri: null}
 workers: 1
 """
 BESIDE = [
-    "students.distill.logit={weight: 1.0, head: auxiliary}",
+    "students.distill.logit={weight: 1.0, head: auxiliary, adapter: {form: mlp}}",
     "students.distill.representation={weight: 0.3, loss: cosine}",
-    "students.distill.sharing={rate: 0.5}",
+    "students.distill.ranking={weight: 0.2}",
+    "students.distill.schedule={decay: cosine, warm_up: 0.1}",
+    "students.distill.sharing={tables: pulled, rate: 0.5}",
 ]
 ALL = [*BESIDE, "students.distill.input={features: [user_id]}"]
 
@@ -192,6 +194,12 @@ def test_a_killed_run_with_every_channel_goes_on_with_the_same_numbers(
         every.train(tmp_path, every.course(die))
     assert list(tmp_path.rglob("checkpoints"))
     assert same(every.train(tmp_path), whole[1])
+
+
+def test_gradients_are_compared_after_each_pass_of_who_is_taught(whole: tuple[Path, list[Student]]) -> None:
+    for student in whole[1]:
+        assert len(student.cosines) == (2 if student.member.arm == "distilled" else 0)
+        assert all(-1 <= cosine <= 1 for cosine in student.cosines)
 
 
 def test_a_worker_finds_what_the_run_has_made(

@@ -82,6 +82,14 @@ def write_yaml(values: dict[str, Any], path: Path) -> None:
     yaml.dump(values, path)
 
 
+@pytest.mark.parametrize("tables", ["start", "frozen", "pulled"])
+def test_shared_tables_are_shown_as_they_load(sample: Loads, tmp_path: Path, tables: str) -> None:
+    """With a rate and a pull that nobody gave."""
+    recipe, shown = sample(None, f"students.distill.sharing.tables={tables}"), tmp_path / "shown.yaml"
+    shown.write_text(show(recipe), encoding="utf-8")
+    assert load(shown).students == recipe.students
+
+
 def test_text_that_looks_like_something_else_stays_text(sample: Loads, tmp_path: Path) -> None:
     for word in (
         "no",

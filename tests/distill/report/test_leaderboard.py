@@ -18,7 +18,7 @@ QUICK = Evidence(resamples=200)
 
 STUDENT = (
     *("member", "vertical", "domain", "task", "arm", "seed", "settings", "architecture", "teacher", "knowledge_kind"),
-    *("rows_train", "rows_test", "positives_test", "entropy_test", "coverage", "knowledge_age"),
+    *("rows_train", "rows_test", "positives_test", "entropy_test", "coverage", "knowledge_age", "gradient_cosine"),
     *("ne", "auc", "logloss", "calibration", "calibration_se", "rce", "ne_free", "pr_auc", "gauc", "gauc_kept"),
     *("avg_auc", "ece", "ece_debiased", "kl_teacher", "rank_teacher", "ne_control", "ne_teacher"),
     *("ne_gain", "ne_gain_low", "ne_gain_high", "gap_closed", "gap_closed_low", "gap_closed_high"),
@@ -369,7 +369,7 @@ class TestBeyondRows:
         worlds = {"none": outcomes(rows=0), "calm": WORLD._replace(label=np.zeros_like(WORLD.label)), "good": WORLD}
         worlds["silent"] = WORLD._replace(covered=np.zeros(400, dtype=bool))
         table = table_of(run(worlds, dict.fromkeys(worlds, (0.2, 0.9))))
-        optional = {"coverage", "knowledge_age", "rows_wanted", "domain", "run_id"}
+        optional = {"coverage", "knowledge_age", "gradient_cosine", "rows_wanted", "domain", "run_id"}
         alone = {
             "ne_control",
             "verdict",

@@ -184,3 +184,28 @@ def test_halving_grows_its_budgets_itself(folder: Path) -> None:
         assert "expected growing budgets" in faults(folder, f"{grid}halving: {wrong}")[0]
     text = "grid: {students.train.epochs: [1, 2]}\nhalving: {passes: [1, 2]}"
     assert "decides students.train.epochs itself" in faults(folder, text)[0]
+
+
+SHIPPED = sorted((Path(__file__).resolve().parents[3] / "recipes" / "sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
+def test_every_shipped_sweep_loads_and_opens_with_how_to_run_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    points = load(path, ["data.path=rows.parquet"] if "data.path=FILE" in text else []).points
+    assert len(points) == len({point.name for point in points}) > 1
+    first, second, *_ = text.splitlines()
+    assert first.startswith("# Run:    distill ") and f" recipes/sweeps/{path.name}" in first
+    assert second.startswith("# Needs:  ")
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"), [("channels", [None, "domain", "teacher"]), ("synthetic_channels", [None, "teacher"])]
+)
+def test_the_ablation_has_every_combination_of_channels_but_the_control(name: str, starts: list[str | None]) -> None:
+    [path] = [path for path in SHIPPED if path.stem == name]
+    overrides = ["data.path=rows.parquet"] if name == "channels" else []
+    channels = [point.recipe.students.distill for point in load(path, overrides).points]
+    found = [(one.logit.weight > 0, one.sharing and one.sharing.source, one.input is not None) for one in channels]
+    assert set(found) == set(product([False, True], starts, [False, True])) - {(False, None, False)}
+    assert len(found) == len(set(found))

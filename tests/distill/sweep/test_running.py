@@ -40,7 +40,8 @@ base: tiny.yaml
 list:
   - {students.distill.logit.weight: 0.5}
   - {students.distill.logit.weight: 0.9, students.distill.logit.temperature: 2.0}
-  - {students.train.learning_rate: 1.0e-2, students.model.dropout: 0.4, students.train.weight_decay: 0.1}
+  - {students.train.learning_rate: 1.0e-2, students.model.dropout: 0.4, students.train.weight_decay: 0.1,
+     students.distill.sharing: {tables: pulled, rate: 0.5}, students.distill.schedule.decay: cosine}
   - {students.model.hidden: [6]}
 verticals: {"vertical_1": {students.train.beta1: 0.5}}
 """
@@ -91,7 +92,7 @@ def test_a_plan_counts_every_student_once(before: dict) -> None:
 
 
 def test_members_of_several_points_stand_in_one_stack(folder: Path, table: dict) -> None:
-    """Rates, dropout, weights and temperatures differ within it; another shape is another stack."""
+    """Rates, dropout, weights, temperatures, starts and schedules differ within it; another shape is another stack."""
     found = find(Store(folder / "mlruns").cohorts)
     members = [member for cohort in found for member in cohort.members]
     assert len({member.fingerprint for member in members}) == len(members) == 28

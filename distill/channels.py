@@ -1,0 +1,110 @@
+"""Channels: what those of a recipe need besides marks, for the members of one stack: adapters, orders and groups."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from distill.adapter import Adapter
+from distill.agreement import ROWS, Agreement, spread
+from distill.course import Course
+from distill.data.impressions import View
+from distill.feed import Feed
+from distill.fingerprint import derived_seed
+from distill.fleet import Fleet, seeded
+from distill.losses import LOSSES
+from distill.member import Member
+from distill.objective import Ranking
+from distill.sampling import FILL
+from distill.types import Batch
+
+
+def adapters_of(course: Course, members: Sequence[Member], width: Callable[[], int]) -> Callable[[], Fleet] | None:
+    """Makes what refines the teacher's log-odds, if the recipe asks for it; nobody listens to that of a control.
+
+    Args:
+        course: what the members are trained with.
+        members: in the order of the stack.
+        width: says how wide their representations are.
+    """
+    adapter = course.students.distill.logit.adapter
+    if adapter is None:
+        return None
+    wide, tasks = width(), len(course.impressions.tasks)
+    rates = [member.settings.get("adapter_rate", adapter.rate) for member in members]
+    seeds = [derived_seed(member.random_seed, "adapter") for member in members]
+    return lambda: Fleet(seeded(lambda place: Adapter(adapter.form, tasks, wide, rates[place]), seeds))
+
+
+def ranking_of(course: Course, settings: Sequence[Mapping[str, float]]) -> Ranking | None:
+    """How members learn the order within a group, if the recipe asks for it.
+
+    Args:
+        course: what the members are trained with.
+        settings: of each.
+    """
+    channel = course.students.distill.ranking
+    weight = torch.tensor([one.get("ranking_weight", 0.0) for one in settings])
+    return Ranking(weight, LOSSES[channel.loss].function) if channel.weight else None
+
+
+def groups_of(members: Sequence[Member], course: Course, rows: Sequence[np.ndarray]) -> list[np.ndarray | None] | None:
+    """The groups of the training rows of those members that learn the order within one; None where nobody does.
+
+    Args:
+        members: in the order of the stack.
+        course: what they are trained with.
+        rows: their training rows.
+    """
+    if course.group is None:
+        return None
+    ranked = [one.settings.get("ranking_weight", 0.0) > 0 for one in members]
+    return [course.group[own] if yes else None for own, yes in zip(rows, ranked, strict=True)]
+
+
+def feed_of(
+    course: Course, view: View, steps: Iterable[Int[Tensor, "members rows"]], seeds: Sequence[int], first: int = 0
+) -> Feed:
+    """The batches of members, with all that their course says of the rows.
+
+    Args:
+        course: what they are trained with.
+        view: what they see.
+        steps: the row numbers of each step.
+        seeds: of the members.
+        first: number of the first step.
+    """
+    heard, more = course.impressions.heard, (course.standing, course.group)
+    return Feed(view, steps, seeds, course.sources, first, heard, course.matched, *more)
+
+
+def agreement_of(
+    members: Sequence[Member],
+    course: Course,
+    rows: Sequence[np.ndarray],
+    pass_steps: Tensor,
+    keep: Callable[[int, float], None],
+) -> Agreement:
+    """What tells, pass by pass, whether teacher and labels pull alike.
+
+    Args:
+        members: in the order of the stack.
+        course: what they are trained with.
+        rows: their training rows.
+        pass_steps: steps of one pass of each.
+        keep: called with a member's place and the cosine.
+    """
+    few, seeds, view = [spread(own) for own in rows], [one.random_seed for one in members], course.seen(members[0])
+
+    def batch(places: list[int]) -> Batch:
+        table = np.full((len(places), ROWS), FILL)
+        for own, place in zip(table, places, strict=True):
+            own[: len(few[place])] = few[place]
+        own_seeds, steps = [seeds[place] for place in places], [torch.from_numpy(table)]
+        return next(iter(feed_of(course, view, steps, own_seeds)))
+
+    weights = ("logit_weight", "representation_weight", "ranking_weight")
+    asked = [any(one.settings.get(name, 0.0) > 0 for name in weights) for one in members]
+    return Agreement(pass_steps, torch.tensor(asked), batch, keep)
