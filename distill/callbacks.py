@@ -1,26 +1,18 @@
-"""What happens beside training, each a Lightning callback: keeping rankers, logging scores ahead, showing progress."""
+"""What happens beside training, each a Lightning callback: keeping rankers, saving, showing progress."""
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
-from distill.feed import Predict
 from distill.fleet import Fleet
-from distill.knowledge import KnowledgeWriter
 from distill.learner import Learner
-from distill.sampling import Block
-
-BLOCKS, GROUP = "blocks", "group"
-"""Names under which a snapshot says how many blocks its ranker has learnt from, and whose rows they are of."""
+from distill.spent import Spent
 
 
 class Pass(NamedTuple):
@@ -107,56 +99,33 @@ class Checkpoint(Callback):
         self.asked = True
 
 
-class ScoreAhead(Callback):
-    """Scores each block with the teacher as it is before it learns from it, and commits scores and teacher together.
+class Timing(Callback):
+    """Takes down what a training spends its time on. First of the callbacks, since the others spend some too.
 
     Args:
-        blocks: what is left to score and to learn from, in time order.
-        score: scores rows and puts them down; told whether the scores are fit to learn from.
-        writer: commits.
-        shard_rows: rows after which a shard is committed.
-        done: blocks that went before. The very first block is scored by an untrained teacher and not covered.
-        group: number of the group whose rows they are of.
+        spent: where it is taken down.
+        compiled: whether the first step compiles.
     """
 
-    def __init__(
-        self,
-        blocks: Sequence[Block],
-        score: Callable[[Predict, np.ndarray, bool], None],
-        writer: KnowledgeWriter,
-        shard_rows: int,
-        done: int,
-        group: int = 0,
-    ) -> None:
-        self.score, self.writer, self.shard_rows, self.done, self.group = score, writer, shard_rows, done, group
-        self.opens: dict[int, Block] = {}
-        self.closes: set[int] = set()
-        self.open_rows = step = 0
-        for block in blocks:
-            self.opens[step] = block
-            step += len(block.batches)
-            self.closes.add(step - 1)
-        self.last = step - 1
+    def __init__(self, spent: Spent, *, compiled: bool) -> None:
+        self.spent, self.compiled = spent, compiled
 
-    @torch.no_grad()
+    def on_train_start(self, trainer: Trainer, learner: Learner) -> None:
+        """Waits for the first batch."""
+        self.spent.turn("data")
+
     def on_train_batch_start(self, trainer: Trainer, learner: Learner, batch: Any, batch_idx: int) -> None:
-        """Scores the block that begins with this step."""
-        block = self.opens.get(batch_idx)
-        if block is not None:
-            learner.fleet.eval()
-            self.score(partial(learner.fleet.alone, 0), block.rows, self.done > 0)
-            learner.fleet.train()
-            self.open_rows += len(block.rows)
+        """The batch is there."""
+        self.spent.turn("compile" if self.compiled and batch_idx == 0 else "training")
 
     def on_train_batch_end(self, trainer: Trainer, learner: Learner, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Commits at the end of a block, once enough rows are scored."""
-        if batch_idx not in self.closes:
-            return
-        self.done += 1
-        if self.open_rows >= self.shard_rows or batch_idx == self.last:
-            place = {BLOCKS: torch.tensor(self.done), GROUP: torch.tensor(self.group)}
-            self.writer.commit(learner.state() | place)
-            self.open_rows = 0
+        """Waits for the next one."""
+        self.spent.stepped()
+        self.spent.turn("data")
+
+    def on_train_end(self, trainer: Trainer, learner: Learner) -> None:
+        """What comes now is scoring."""
+        self.spent.turn("evaluation")
 
 
 class Advance(Callback):

@@ -10,7 +10,8 @@ from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
-from distill.recipe.sections import Students, Trainer
+from distill.recipe.sections import Students
+from distill.recipe.trainer import Trainer
 from distill.sharing import DomainModels, TeacherTables
 from distill.standing import Standing
 

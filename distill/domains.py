@@ -18,11 +18,12 @@ from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import Inputs
 from distill.knowledge import Kind, Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
+from distill.lesson import Above, Lesson, manifest_of
 from distill.member import SOURCE
 from distill.objective import Distillation
 from distill.recipe import Recipe
 from distill.recipe.sections import TimeAhead, TrainedTeacher
-from distill.scoring import Above, Lesson, finish, keep, manifest_of, score
+from distill.scoring import finish, keep, score
 
 CHUNK = 100_000
 """Rows whose representations are in memory at once."""
@@ -140,7 +141,7 @@ def _lesson(recipe: Recipe, impressions: Impressions) -> Lesson:
     assert domains is not None and domains.model is not None, "a recipe that was loaded has both"
     learner = TrainedTeacher(model=domains.model, features=domains.features, train=domains.train, score=TimeAhead())
     view = impressions.view(domains.features, "all")
-    return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer)
+    return Lesson(learner, impressions, view, recipe.seed, lambda _: None, recipe.trainer.alone)
 
 
 def _above(recipe: Recipe, knowledge: Knowledge) -> Above:

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import FILL, hidden
+from distill.sampling import FILL, WHOLE, Part, hidden
 from distill.standing import Standing
 from distill.types import UNSEEN, Batch, Features, Prediction, Signal
 
@@ -78,6 +78,7 @@ class Feed:
         heard: added to the teacher's log-odds, so that they speak of rows as the learner meets them.
         standing: how the sources stood shortly before each row, where the learner asks for it.
         group: number of the user or session of every row of the data, where a loss compares rows of one.
+        part: which part of each step is taken.
     """
 
     def __init__(
@@ -91,16 +92,17 @@ class Feed:
         representation: bool = False,
         standing: Standing | None = None,
         group: np.ndarray | None = None,
+        part: Part = WHOLE,
     ) -> None:
-        self.view, self.steps, self.seeds, self.first = view, steps, seeds, first
+        self.view, self.steps, self.seeds, self.first, self.part = view, steps, seeds, first, part
         self.knowledge, self.heard, self.representation = knowledge or {}, heard, representation
         self.standing, self.group = standing, None if group is None else torch.from_numpy(group)
 
     def __iter__(self) -> Iterator[Batch]:
         """Gathers the rows of several small steps, or of one large one, at once."""
-        batches = (batch for group in _grouped(self.steps) for batch in self._gathered(group))
-        for step, batch in enumerate(batches, self.first):
-            yield self._hide(batch, step) if self.view.hide.any() else batch
+        pairs = (pair for group in _grouped(self.steps) for pair in zip(group, self._gathered(group), strict=True))
+        for step, (whole, batch) in enumerate(pairs, self.first):
+            yield self._hide(batch, step, whole.shape[-1]) if self.view.hide.any() else batch
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -108,10 +110,17 @@ class Feed:
         return len(self.steps)
 
     def _gathered(self, group: Sequence[Int[Tensor, "members rows"]]) -> Iterator[Batch]:
-        if len(group) == 1:
-            yield self._take(group[0])
+        """The batches of some steps, as far as they are ours."""
+        own = [self._own(rows) for rows in group]
+        if len(own) == 1:
+            yield self._take(own[0])
         else:
-            yield from _cut(self._take(torch.cat([rows.flatten() for rows in group])), [rows.shape for rows in group])
+            yield from _cut(self._take(torch.cat([rows.flatten() for rows in own])), [rows.shape for rows in own])
+
+    def _own(self, whole: Int[Tensor, "members rows"]) -> Int[Tensor, "members rows"]:
+        """Our part of a step, or a fill where it has too few rows for all."""
+        own = self.part.of(whole.shape[-1])
+        return whole[:, own] if own.stop > own.start else whole.new_full((len(whole), 1), FILL)
 
     def _take(self, rows: Int[Tensor, "*members rows"]) -> Batch:
         heard = {name: self._hear(table, rows) for name, table in self.knowledge.items()}
@@ -123,9 +132,12 @@ class Feed:
         said, covered = table.take(rows, representation=self.representation)
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
-    def _hide(self, batch: Batch, step: int) -> Batch:
-        ids = batch.features.categorical
-        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, ids.shape[1])
+    def _hide(self, batch: Batch, step: int, rows: int) -> Batch:
+        """The same ids are hidden however many processes share the step."""
+        ids, own = batch.features.categorical, self.part.of(rows)
+        if own.stop == own.start:
+            return batch
+        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, rows)[:, own]
         return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))
 
 

@@ -1,9 +1,11 @@
 """Learner: the one LightningModule, for whoever learns, teacher or fleet of students."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -18,7 +20,7 @@ from distill.errors import Fault, RecipeError, suggestion
 from distill.fleet import Fleet
 from distill.objective import Losses, Moment, Objective
 from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
-from distill.types import Batch
+from distill.types import Batch, Prediction
 
 Precision = Literal["fp32", "bf16"]
 _PLUGINS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -39,6 +41,8 @@ class Pace(NamedTuple):
     schedule: Literal["linear", "constant"]
     tables: Tables = "adam"
     """How tables of embeddings are stepped."""
+    longest: float | None = None
+    """Norm of a member's gradient above which it is shortened; None leaves all as they are."""
 
     def scale(self, step: int) -> list[float]:
         """The share of each member's learning rate that is left at `step`."""
@@ -61,6 +65,9 @@ class Learner(LightningModule):
         adapters: makes the fleet of adapters, if they refine what the teacher says.
         compiled: whether torch.compile makes one program of forward, objective and backward; on an accelerator its
             calls are recorded once and replayed (CUDA graphs), so that a step is not held up by who calls.
+
+    Attributes:
+        served: what the members said in the last step, before they learnt from it.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class Learner(LightningModule):
         self.first_step = 0
         self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
+        self.served: Prediction | None = None
         self.compiled, self.cost = compiled, self._cost
 
     def configure_model(self) -> None:
@@ -94,9 +102,10 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
-        kind = MemberAdam if self.device.type == "cpu" else StackAdam
-        whole = self.compiled and kind is StackAdam and self.pace.tables == "adam"
-        self.adam = kind(self.parameters(), self.pace.rates, self.fleet.tables(sparse=not whole), self.pace.tables)
+        pace = self.pace
+        whole = self.compiled and self.kind is StackAdam and pace.tables == "adam"
+        tables = self.fleet.tables(sparse=not whole)
+        self.adam = self.kind(self.parameters(), pace.rates, tables, pace.tables, pace.longest)
         self.costs, self.failed_at = self.costs.to(self.device), self.failed_at.to(self.device)
         if self.compiled:
             self.cost = torch.compile(self._cost, mode=None if self.device.type == "cpu" else "reduce-overhead")
@@ -107,14 +116,28 @@ class Learner(LightningModule):
                 tensor.data.copy_(self._resumed[name])
         return self.adam
 
+    @property
+    def kind(self) -> type[MemberAdam]:
+        """The optimizer that suits the device."""
+        return MemberAdam if self.device.type == "cpu" else StackAdam
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
         if self.compiled:
             self._get_ready(batch, first=index == 0)
-        losses = self.cost(batch, self._progress(self.first_step + index, len(batch.weight)))
+        losses, self.served = self.cost(batch, self._progress(self.first_step + index, len(batch.weight)))
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
+
+    @property
+    def index(self) -> int | None:
+        """Which of several accelerators it trains on; any where None."""
+        return None
+
+    def agreed(self, mine: bool) -> bool:
+        """Whether all processes that train this one say so."""
+        return mine
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from: weights, moments, and who is still in the stack and sound."""
@@ -131,10 +154,12 @@ class Learner(LightningModule):
         """Place of each member whose loss was no longer finite -> at which step; asking waits for the device."""
         return {member: step for member, step in enumerate(self.failed_at.tolist()) if step != NEVER}
 
-    def _cost(self, batch: Batch, progress: Tensor | None = None) -> Losses:
+    def _cost(self, batch: Batch, progress: Tensor | None = None) -> tuple[Losses, Prediction]:
         served = self.fleet(batch.features)
         taught = self.heads(served) if self.heads else served
-        return self.objective(served, taught, batch, Moment(progress, self.adapters))
+        losses = self.objective(served, taught, batch, Moment(progress, self.adapters))
+        # Let go of inside: a program that is compiled would go backward through these too.
+        return losses, Prediction(*(said.detach() for said in served))
 
     def _progress(self, step: int, live: int) -> Float[Tensor, " members"] | None:
         """The share of its steps that each member has behind it, where a weight depends on it."""
@@ -191,12 +216,21 @@ def accelerator(device: str) -> str:
     return device
 
 
+def keep_programs(folder: Path) -> None:
+    """Lets torch.compile keep its programs in a folder, for this process and those that it starts.
+
+    Who has named a folder of his own keeps it.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))
+
+
 def train(
     learner: Learner,
     batches: Collection[Batch],
     callbacks: list[Callback],
     device: str = "auto",
     precision: Precision = "fp32",
+    index: int | None = None,
 ) -> None:
     """Fits a learner to batches, one pass of which is the whole training.
 
@@ -206,6 +240,7 @@ def train(
         callbacks: what happens beside it.
         device: name of Lightning's accelerator.
         precision: of products.
+        index: which of several accelerators; any where None.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # It advertises, and it lists what is switched off.
     with warnings.catch_warnings():
@@ -213,7 +248,7 @@ def train(
         # Barebones: a fleet's step is short, and whatever the trainer does besides is a large share of it.
         trainer = Trainer(
             accelerator=device,
-            devices=1,
+            devices=1 if index is None else [index],
             precision=_PLUGINS[precision],
             max_epochs=1,
             callbacks=callbacks,
@@ -222,5 +257,6 @@ def train(
         if trainer.strategy.root_device.type == "cpu":
             trainer.fit(learner, batches)
         else:
-            with closing(Ahead(batches, pinned=trainer.strategy.root_device.type == "cuda")) as coming:
+            apart = trainer.strategy.root_device.type != "mps"  # Which shares the processor's memory.
+            with closing(Ahead(batches, pinned=apart)) as coming:
                 trainer.fit(learner, coming)

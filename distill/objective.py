@@ -149,8 +149,9 @@ class Objective:
             moment: how far the members are, and who refines what the teacher says.
         """
         costs = self.costs(served, taught, batch, moment)
-        weight = batch.weight / batch.weight.sum(-1, keepdim=True).clamp_min(1e-12)
         row = (costs.label * costs.kept).sum(-1) + costs.distilled
+        weight = batch.weight.to(row.dtype)
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-12)
         member = (row * weight).sum(-1)
         if isinstance(costs.fitted, float):
             return Losses(member.sum(), member)

@@ -12,11 +12,12 @@ from distill.data.impressions import Impressions
 from distill.ensemble import Heard, heard, recent
 from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Kind, Knowledge, KnowledgeStore, Manifest, import_table, table_fingerprint
+from distill.lesson import Lesson, lesson_fingerprint
 from distill.member import SOURCE
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher, Teacher
 from distill.recipe.several import Combine
-from distill.scoring import Lesson, knowledge_of, lesson_fingerprint
+from distill.scoring import knowledge_of
 from distill.standing import Standing
 from distill.types import Prediction, Signal
 

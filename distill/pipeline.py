@@ -14,15 +14,17 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.knowledge import Knowledge
-from distill.learner import accelerator
+from distill.learner import accelerator, keep_programs
 from distill.member import SOURCE, roster
 from distill.panel import Seat, lesson_of, panel_of, said_by_all, seats
 from distill.planning import plan
 from distill.progress import Progress
+from distill.ranks import train_together
 from distill.recipe import Recipe
 from distill.recipe.sections import CrossFit, OutsideTeacher
 from distill.recording import record_key, records, sources_of, started
 from distill.report.cost import cost
+from distill.spent import account, accounted, age
 from distill.store import Store
 from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
@@ -51,9 +53,11 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     Raises:
         DistillError: the data, the knowledge, the store or the machine are not what the recipe says.
     """
+    begun = age()
     torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
     accelerator(recipe.trainer.device)
     store = Store(recipe.store)
+    keep_programs(store.programs)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = read(recipe, store, progress)
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
@@ -69,6 +73,10 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             before = read_json(path) if path.exists() else {}
             tables = said_by_all(recipe, impressions, store.knowledge, first=knowledge)
             table |= _taken(table, progress, before, list(tables.values()))
+            same = before.get("fingerprint") == table["fingerprint"] and "time" in before
+            spent = [one.time for one in tables.values()]
+            table["time"] = before["time"] if same else account(table["seconds"], spent, begun)
+            progress.note(accounted(table["time"]))
             table |= {"settings": identity(recipe), "environment": environment()}
             sources = sources_of(recipe, tables, domain, impressions.fingerprint)
             told = records(recipe, table, students, impressions.fingerprint, sources)
@@ -123,6 +131,7 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
     """The stage `teacher`: what it says of every row, and what others say, where there are any; the first's table."""
     rows = [_rows_learnt(recipe, impressions, seat) for seat in seats(recipe)]
     with progress.stage("teacher", sum(rows) or None) as bar:
+        train_together(recipe, impressions, store, bar.advance)
         tables = said_by_all(recipe, impressions, store.knowledge, bar.advance)
     for name, table in tables.items():
         whose = "the teacher's" if len(tables) == 1 else f"{name}'s"

@@ -6,12 +6,12 @@ from distill.cost import OPTIMIZER_COPIES, Cost, cost
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
+from distill.lesson import manifest_of
 from distill.member import SOURCE, Member, roster
 from distill.panel import Seat, lesson_of, seats
 from distill.ranker import resolve
 from distill.recipe import Recipe
 from distill.recipe.sections import Model, OutsideTeacher
-from distill.scoring import manifest_of
 from distill.store import Store
 from distill.training import wanting
 from distill.transfer import heard_fingerprint

@@ -157,7 +157,9 @@ def _parent(recipe: Recipe, table: Mapping[str, Any], key: str, data: str) -> Ru
     begun = started(recipe, key, data)
     return replace(
         begun,
-        metrics=table["summary"] | {f"ne_teacher/{one['name']}": one["ne"] for one in table.get("teachers", ())},
+        metrics=table["summary"]
+        | {f"ne_teacher/{one['name']}": one["ne"] for one in table.get("teachers", ())}
+        | {f"time/{name}": spent for name, spent in table.get("time", {}).items()},
         artifacts={
             **begun.artifacts,
             "leaderboard.md": text,

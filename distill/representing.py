@@ -13,9 +13,9 @@ from distill.domains import groups
 from distill.feed import predictions
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
+from distill.lesson import Lesson
 from distill.ranker import Ranker
 from distill.recipe import Recipe
-from distill.scoring import Lesson
 from distill.sharing import DomainModels, TeacherTables, starts, widest
 from distill.types import PAD, UNSEEN, Batch
 
@@ -81,7 +81,7 @@ def vectors_of(lesson: Lesson, knowledge: Knowledge, features: tuple[str, ...], 
     ranker, view = trained(lesson, knowledge.folder), Shown(lesson.view, features)
     for first in range(0, knowledge.manifest.rows, SHARD):
         rows = np.arange(first, min(first + SHARD, knowledge.manifest.rows))
-        for chunk, said in predictions(ranker, view, writer.share(rows)):
+        for chunk, said in predictions(ranker, view, rows[writer.part.of(len(rows))]):
             writer.add(chunk, said._replace(logit=said.logit[:, :0]))
         writer.commit()
     return writer.finish(_moments(writer, lesson))

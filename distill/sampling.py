@@ -14,6 +14,31 @@ FILL = -1
 """Stands where a member has fewer rows than the batch has places."""
 
 
+class Part(NamedTuple):
+    """Which part of each step one process of a group takes: consecutive rows, as many as the others' or one more.
+
+    Attributes:
+        rank: number of the process.
+        ranks: how many there are.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+
+    def of(self, rows: int) -> slice:
+        """Its part of so many rows.
+
+        Example:
+            >>> [Part(rank, 3).of(8) for rank in range(3)]
+            [slice(0, 2, None), slice(2, 5, None), slice(5, 8, None)]
+        """
+        return slice(self.rank * rows // self.ranks, (self.rank + 1) * rows // self.ranks)
+
+
+WHOLE = Part()
+"""All of it, as one process alone takes it."""
+
+
 def pass_steps(rows: int, batch: int, least: int) -> int:
     """Steps of a pass over so many rows: as many as batches, and at least `least`, as far as there are rows."""
     return max(-(-rows // batch), min(rows, least))

@@ -1,9 +1,9 @@
 """Scoring: trains the teacher and lets it label the log, without its having seen the labels it speaks of."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +11,20 @@ from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
 from distill.auditing import audit
-from distill.callbacks import BLOCKS, GROUP, Advance, Passes, ScoreAhead
-from distill.data.impressions import TEST, TRAIN, VALID, Impressions, View
-from distill.feed import Feed, Predict, predictions
+from distill.callbacks import Advance, Passes, Timing
+from distill.data.impressions import TRAIN, Impressions
+from distill.feed import CHUNK, Feed, Predict, predictions
 from distill.fingerprint import derived_seed, fingerprint
 from distill.fleet import Fleet, seeded
-from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
+from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
 from distill.learner import Learner, Pace, train
-from distill.objective import Distillation, Objective
+from distill.lesson import Lesson, manifest_of
+from distill.objective import Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
-from distill.recipe.sections import CrossFit, TrainedTeacher, Trainer
-from distill.sampling import Shuffled, in_time
+from distill.recipe.sections import CrossFit
+from distill.sampling import Part, Shuffled, in_time
+from distill.time_ahead import BLOCKS, DIFFERS, GROUP, TRIED, ScoreAhead
 from distill.types import Prediction
 
 Weights = dict[str, torch.Tensor]
@@ -31,110 +33,11 @@ SHARDS = 12
 """Shards of a time-ahead pass; a killed one repeats at most this share of its work."""
 
 
-class Above(NamedTuple):
-    """What a teacher learns from beside labels: the marks of one above it.
-
-    Attributes:
-        knowledge: its tables, by name of the source.
-        distillation: how they are learnt from.
-    """
-
-    knowledge: Mapping[str, Knowledge]
-    distillation: Distillation
-
-
-class Lesson(NamedTuple):
-    """What a teacher is trained with.
-
-    Attributes:
-        teacher: its section of the recipe.
-        impressions: the rows.
-        view: its features.
-        seed: the recipe's seed.
-        tell: called with the rows of each step.
-        trainer: on what.
-        own: whether each row of the data is its own; all are where None.
-        group: number of that group of rows, where one table of knowledge has several.
-        above: what else it learns from; labels alone where None.
-    """
-
-    teacher: TrainedTeacher
-    impressions: Impressions
-    view: View
-    seed: int
-    tell: Callable[[int], None]
-    trainer: Trainer = Trainer()
-    own: np.ndarray | None = None
-    group: int = 0
-    above: Above | None = None
-
-    @property
-    def train_rows(self) -> np.ndarray:
-        """Rows that it labels for its students: all training rows."""
-        return self._own(self.impressions.select(TRAIN))
-
-    @property
-    def learnt_rows(self) -> np.ndarray:
-        """Those of them that it learns from."""
-        rows = self._own(self.impressions.training_rows(None, "teacher", derived_seed(self.seed, "teacher")))
-        return newest(rows, self.impressions.time, self.teacher.train.share)
-
-    @property
-    def later_rows(self) -> np.ndarray:
-        """Rows it may only score."""
-        return self._own(np.concatenate([self.impressions.select(VALID), self.impressions.select(TEST)]))
-
-    def _own(self, rows: np.ndarray) -> np.ndarray:
-        return rows if self.own is None else rows[self.own[rows]]
-
-
-def newest(rows: np.ndarray, time: np.ndarray | None, share: float) -> np.ndarray:
-    """A share of some rows, the latest; where there is no time, the last. In the order in which they came.
-
-    >>> newest(np.array([3, 5, 8, 9]), np.array([0, 0, 0, 7, 0, 1, 0, 0, 6, 2]), 0.5)
-    array([3, 8])
-    """
-    if share == 1:
-        return rows
-    order = np.arange(len(rows)) if time is None else np.argsort(time[rows], kind="stable")
-    return rows[np.sort(order[len(rows) - max(1, round(share * len(rows))) :])]
-
-
 def knowledge_of(lesson: Lesson, store: KnowledgeStore) -> Knowledge:
     """The teacher's table of knowledge: found, gone on with, or made."""
     manifest = manifest_of(lesson)
     found = store.find(manifest.fingerprint)
     return found if found is not None else _score(lesson, store.writer(manifest))
-
-
-def lesson_fingerprint(lesson: Lesson) -> str:
-    """What decides what a teacher says; how many others of its kind there are does not."""
-    teacher = lesson.teacher.model_dump(mode="json", by_alias=True, exclude={"seeds"})
-    share = lesson.impressions.share("teacher")
-    thinned = [share] if share != 1 else []
-    return fingerprint(teacher, lesson.teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned)
-
-
-def manifest_of(lesson: Lesson) -> Manifest:
-    """What the table of this lesson is called, before anything is trained."""
-    impressions, teacher = lesson.impressions, lesson.teacher
-    model = teacher.model.build(lesson.view.schema(None))
-    width = model(lesson.view.take(torch.arange(1)).features).representation.shape[-1]
-    latest = impressions.time[lesson.train_rows].max() if impressions.time is not None else None
-    return Manifest(
-        fingerprint=lesson_fingerprint(lesson),
-        teacher=teacher.model.path,
-        data=impressions.fingerprint,
-        view=lesson.view.fingerprint,
-        row_id=impressions.row_id or "position",
-        rows=impressions.rows,
-        tasks=impressions.tasks,
-        width=width,
-        kind=teacher.score.kind,
-        cut_off=None if latest is None else float(latest),
-        unseen=model.unseen_at_scoring,
-        negatives=impressions.share("teacher"),
-    )
 
 
 def _score(lesson: Lesson, writer: KnowledgeWriter) -> Knowledge:
@@ -182,17 +85,19 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     if int(state.get(GROUP, 0)) != lesson.group:
         state = {}  # It is of the group before; this one has not committed anything yet.
     done = int(state.get(BLOCKS, 0))
-    learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)])
+    learner = _learner(lesson, [seed], [sum(len(block.batches) for block in blocks)], writer)
     first = sum(len(block.batches) for block in blocks[:done])
     learner.resume(state, first)
     lesson.tell(sum(len(batch) for block in blocks[:done] for batch in block.batches))
     left = blocks[done:]
     steps = [torch.from_numpy(batch)[None] for block in left for batch in block.batches]
     if steps:
-        put = partial(_put, writer, lesson)
+        score, put = partial(_put, writer, lesson), partial(_put_said, writer, lesson)
         shard_rows = len(lesson.impressions.select(TRAIN)) // SHARDS
-        ahead = ScoreAhead(left, put, writer, shard_rows, done, lesson.group)
-        _train(lesson, learner, _feed(lesson, steps, [seed], first), ahead)
+        masked = bool(writer.manifest.unseen or lesson.view.hide.any())
+        tried = int(state.get(TRIED, DIFFERS if masked else 0))
+        ahead = ScoreAhead(left, score, put, writer, shard_rows, done, lesson.group, tried)
+        _train(lesson, learner, _feed(lesson, steps, [seed], writer.part, first), ahead, writer)
     else:
         learner.configure_model()
         learner.configure_optimizers()
@@ -205,7 +110,7 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     assert isinstance(settings, CrossFit)
     fold = _folds(lesson.impressions.key(settings.by)[rows], settings.folds, lesson.seed)
     learnt = np.isin(rows, lesson.learnt_rows)
-    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)])
+    rankers = _fit(lesson, [rows[learnt & (fold != number)] for number in range(settings.folds)], writer)
     for number, ranker in enumerate(rankers):
         _put(writer, lesson, ranker, rows[fold == number])
     return rankers
@@ -213,54 +118,87 @@ def _cross_fit(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
 
 def _in_sample(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     """One teacher scores the very rows it was trained on."""
-    rankers = _fit(lesson, [lesson.learnt_rows])
+    rankers = _fit(lesson, [lesson.learnt_rows], writer)
     _put(writer, lesson, rankers[0], lesson.train_rows)
     return rankers
 
 
-def _fit(lesson: Lesson, rows: Sequence[np.ndarray]) -> list[Ranker]:
-    """A fleet of teachers, one for each set of rows; in the order of the sets."""
-    settings = lesson.teacher.train
+def _fit(lesson: Lesson, rows: Sequence[np.ndarray], writer: KnowledgeWriter) -> list[Ranker]:
+    """A teacher for each set of rows, in the order of the sets: as one fleet, or one after another by a group."""
     order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
-    seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
-    steps = Shuffled(
-        [rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(rows), settings.least_steps
-    )
-    learner = _learner(lesson, seeds, steps.steps.tolist())
-    kept: dict[int, Ranker] = {}
-    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
-    passes = Passes(steps.pass_steps, keep)
-    _train(lesson, learner, _feed(lesson, steps, seeds), passes)
+    together = [[place] for place in order] if lesson.trainer.strategy != "single" else [order]
+    kept = dict(pair for places in together for pair in _fitted(lesson, rows, places, writer))
     return [kept[place] for place in range(len(rows))]
 
 
-def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback) -> None:
-    train(learner, feed, [beside, Advance(lesson.tell)], lesson.trainer.device, lesson.teacher.train.precision)
+def _fitted(
+    lesson: Lesson, rows: Sequence[np.ndarray], order: Sequence[int], writer: KnowledgeWriter
+) -> Iterable[tuple[int, Ranker]]:
+    """A fleet of teachers for some of the sets."""
+    settings = lesson.teacher.train
+    seeds = [derived_seed(lesson.seed, "teacher", place) for place in order]
+    steps = Shuffled(
+        [rows[place] for place in order], seeds, settings.batch, [settings.epochs] * len(order), settings.least_steps
+    )
+    learner = _learner(lesson, seeds, steps.steps.tolist(), writer)
+    kept: dict[int, Ranker] = {}
+    keep = lambda ended, fleet: kept.update({order[one.member]: fleet.member(one.member) for one in ended})  # noqa: E731
+    passes = Passes(steps.pass_steps, keep)
+    _train(lesson, learner, _feed(lesson, steps, seeds, writer.part), passes, writer)
+    return kept.items()
 
 
-def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], first: int = 0) -> Feed:
+def _train(lesson: Lesson, learner: Learner, feed: Feed, beside: Callback, writer: KnowledgeWriter) -> None:
+    """By one process, or by this one's part of the rows."""
+    tell = lambda rows: lesson.tell(rows * feed.part.ranks)  # noqa: E731
+    trainer, precision = lesson.trainer, lesson.teacher.train.precision
+    timing = Timing(writer.spent, compiled=trainer.compile)
+    train(learner, feed, [timing, beside, Advance(tell)], trainer.device, precision, learner.index)
+
+
+def _feed(lesson: Lesson, steps: Iterable[torch.Tensor], seeds: Sequence[int], part: Part, first: int = 0) -> Feed:
     """The batches. Marks of one above speak of all rows; its pupil may learn from a share of those without a click."""
     above = lesson.above.knowledge if lesson.above else None
-    return Feed(lesson.view, steps, seeds, above, first, -lesson.impressions.correction("teacher"))
+    return Feed(lesson.view, steps, seeds, above, first, -lesson.impressions.correction("teacher"), part=part)
 
 
-def _learner(lesson: Lesson, seeds: list[int], steps: list[int]) -> Learner:
-    settings, schema = lesson.teacher.train, lesson.view.schema(None)
+def _learner(lesson: Lesson, seeds: list[int], steps: list[int], writer: KnowledgeWriter) -> Learner:
+    settings, schema, trainer = lesson.teacher.train, lesson.view.schema(None), lesson.trainer
     pace = Pace(
         rates=Rates.of([settings.rates] * len(seeds)),
         steps=torch.tensor(steps),
         seeds=tuple(seeds),
         schedule=settings.schedule,
         tables=settings.rule(schema, settings.batch),
+        longest=settings.clip,
     )
-    fleet = lambda: Fleet(seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
-    return Learner(fleet, Objective(lesson.above and lesson.above.distillation), pace, compiled=lesson.trainer.compile)
+    build = lambda: seeded(lambda _: lesson.teacher.model.build(schema), seeds)  # noqa: E731
+    objective = Objective(lesson.above and lesson.above.distillation)
+    if trainer.strategy == "single":
+        return Learner(lambda: Fleet(build()), objective, pace, compiled=trainer.compile)
+    from distill.distributed import RankLearner  # Who trains alone never waits for torch's sharding to be imported.
+
+    sample = lesson.view.take(torch.arange(1)).features
+    return RankLearner(lambda: build()[0], objective, pace, trainer, sample, writer.load)
 
 
 def _put(writer: KnowledgeWriter, lesson: Lesson, predict: Predict, rows: np.ndarray, covered: bool = True) -> None:
+    """Asks, and puts down. Every process asks equally often, since each may hold but a part of the teacher."""
     correction = lesson.impressions.correction("teacher")
-    for chunk, prediction in predictions(predict, lesson.view, writer.share(rows), correction):
-        writer.add(chunk, prediction, covered=covered)
+    for first in range(0, len(rows), CHUNK * writer.ranks):
+        whole = rows[first : first + CHUNK * writer.ranks]
+        own = whole[writer.part.of(len(whole))]
+        for chunk, prediction in predictions(predict, lesson.view, own if len(own) else whole[:1], correction):
+            if len(own):
+                writer.add(chunk, prediction, covered=covered)
+
+
+def _put_said(writer: KnowledgeWriter, lesson: Lesson, said: Prediction, rows: np.ndarray, covered: bool) -> None:
+    """Puts down what a step said of this process's part of its rows."""
+    own = rows[writer.part.of(len(rows))]
+    if len(own):
+        logit = said.logit[0].cpu() + lesson.impressions.correction("teacher")
+        writer.add(own, Prediction(logit, said.representation[0].cpu()), covered=covered)
 
 
 def _ensemble(rankers: Sequence[Ranker], features: Any) -> Prediction:

@@ -32,6 +32,7 @@ class Store:
         self.stopping = self.root / "stopping"
         self.tables = self.root / "tables"
         self.latest = self.root / "latest"
+        self.programs = self.root / "programs"
         self.knowledge = KnowledgeStore(self.root / "knowledge")
 
     @contextmanager

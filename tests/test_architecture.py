@@ -19,7 +19,7 @@ from distill.losses import binary_cross_entropy
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress"},
+    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent"},
     {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
@@ -27,15 +27,13 @@ FLOORS = [
         *("optimizer", "evidence", "adapter", "schedule"),
     },
     {
-        *("learner", "callbacks", "checkpoints", "cohort", "course", "recorder", "scoring", "training", "tracking"),
-        *("agreement", "auditing", "channels", "domains", "panel", "representing", "transfer", "probing", "serving"),
+        *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
+        *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
+        *("probing", "serving", "agreement", "channels"),
     },
     {
-        *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report"),
-        *("testing", "workers", "bench", "export", "sweep", "rack"),
-        *("testing", "workers", "bench", "export", "sweep", "contest"),
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),
-        *("testing", "workers", "bench", "export", "sweep"),
+        *("testing", "workers", "ranks", "bench", "export", "sweep", "rack", "contest"),
     },
     {"cli"},
 ]

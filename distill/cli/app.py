@@ -74,7 +74,7 @@ def _app() -> typer.Typer:
     recipes = (verbs.run, sweeps.sweep, verbs.plan, verbs.validate, verbs.show, compare.compare, verbs.ui, sweeps.sync)
     for verb in recipes:
         app.command()(verb)
-    for verb in (exporting.export, exporting.score):
+    for verb in (exporting.export, exporting.consolidate, exporting.score):
         app.command()(verb)
     app.command()(teachers.teachers)
     app.command()(diagnose.diagnose)

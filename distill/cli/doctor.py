@@ -63,8 +63,13 @@ def machine() -> dict[str, Any]:
     """Processors that this process may use, torch's threads, and devices."""
     import torch
 
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"processors": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads(), "devices": ["cpu", *gpus]}
+    found = torch.accelerator.current_accelerator(check_available=True)
+    several = [f"{found.type}:{index}" for index in range(torch.accelerator.device_count())] if found else []
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "devices": ["cpu", *several],
+    }
 
 
 def folder(store: Path) -> dict[str, Any]:

@@ -46,6 +46,18 @@ def export(
     emit(table, json)
 
 
+def consolidate(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint, or the table that is being written.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The safetensors file to write.")],
+) -> None:
+    """Put the weights of a teacher together that several processes are training, from its last checkpoint."""
+    from distill.knowledge.group import consolidate
+
+    with silence():
+        numbers = consolidate(folder, to)
+    print(f"{to}: {numbers:,} numbers")
+
+
 def score(
     exported: Annotated[Path, typer.Argument(metavar="EXPORT", help="What `distill export` wrote.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A Parquet file of raw rows.")],

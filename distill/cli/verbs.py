@@ -21,10 +21,14 @@ def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: a
     progress = Progress()
     progress.note(f"recipe: {recipe}")  # Torch and Lightning take seconds to import; nobody should wonder meanwhile.
     from distill import pipeline
+    from distill.ranks import follow, follows
     from distill.report import render
 
     with silence():
         loaded = _load(recipe, overrides)
+        if follows(loaded):
+            follow(loaded)
+            return
         table = pipeline.run(loaded, progress)
     emit(table, json, lambda table: render(table, loaded.evidence.level))
     if table["summary"]["failed"]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from distill.data.impressions import TRAIN
 from distill.fingerprint import derived_seed
-from distill.scoring import Lesson
+from distill.lesson import Lesson
 from distill.types import PAD, Features
 
 FEW = 254

@@ -13,11 +13,11 @@ from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
+from distill.lesson import Lesson, manifest_of
 from distill.pipeline import read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
-from distill.scoring import Lesson, manifest_of
 from distill.store import Store
 from distill.sweep import Sweep
 from distill.transfer import lesson_of

@@ -17,7 +17,8 @@ from distill.data.impressions import VALID
 from distill.errors import Fault, RecipeError
 from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge, KnowledgeStore, Manifest
-from distill.scoring import Lesson, finish
+from distill.lesson import Lesson
+from distill.scoring import finish
 from distill.types import Prediction
 
 LEAVES = (15, 63, 255)

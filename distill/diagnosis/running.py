@@ -21,6 +21,7 @@ from distill.errors import Fault, RecipeError
 from distill.files import write_json
 from distill.fingerprint import derived_seed, fingerprint
 from distill.learner import accelerator
+from distill.lesson import Lesson
 from distill.pipeline import experiment, read, teach
 from distill.progress import Progress
 from distill.ranker import Ranker
@@ -28,7 +29,6 @@ from distill.recipe import Recipe
 from distill.recipe.sections import TrainedTeacher
 from distill.recording import started
 from distill.representing import trained
-from distill.scoring import Lesson
 from distill.store import Store
 from distill.tracking import RunRecord, open_tracker
 from distill.transfer import lesson_of

@@ -13,44 +13,19 @@ from torch import Tensor, distributed
 
 from distill.errors import Fault, KnowledgeMismatch, StoreError
 from distill.files import read_json, reserve, write_json
-from distill.types import Prediction, Settings, Signal
+from distill.knowledge.manifest import Manifest
+from distill.sampling import Part
+from distill.spent import Spent
+from distill.types import Prediction, Signal
 
 STATE = "state.safetensors"
 """The learner's state, beside the shard it was committed with."""
 
-Kind = Literal["time_ahead", "cross_fit", "in_sample", "snapshot", "unknown"]
+CHECKPOINTS = "checkpoints"
+"""Folder of what a group of processes goes on from, beside the shards."""
 
-
-class Manifest(Settings):
-    """What is known about a table of knowledge. Two tables with one fingerprint hold the same scores."""
-
-    fingerprint: str
-    """Of the teacher's settings and of the data it reads."""
-    teacher: str
-    """Class path of the teacher, or the name of an outside table."""
-    data: str
-    """Fingerprint of the impressions that the rows belong to."""
-    view: str
-    """Fingerprint of the features that the teacher saw."""
-    row_id: str
-    """Column that identifies a row, or `position`."""
-    rows: int
-    """Number of rows, covered or not."""
-    tasks: tuple[str, ...]
-    """Names of the columns of the logits."""
-    width: int
-    """Numbers of a representation; 0 where there is none."""
-    kind: Kind
-    """How the training rows were scored."""
-    cut_off: float | None
-    """Latest time whose labels the teacher had seen when it scored the validation and test rows."""
-    unseen: tuple[str, ...] = ()
-    """Features that the teacher took for unseen when it scored, such as the place on a page."""
-    negatives: float = 1.0
-    """Share of the rows without a click that the teacher learnt from. What is stored speaks of all rows: the shift of
-    log-odds that this costs is taken back."""
-    dtype: Literal["float16"] = "float16"
-    """Type of logits (raw, natural log-odds) and representations on disk."""
+TIME = "time.json"
+"""What the time of writing a table went into; no part of what it says."""
 
 
 class Knowledge:
@@ -68,6 +43,12 @@ class Knowledge:
         facts = folder / "facts.json"
         self.facts: dict[str, Any] = read_json(facts) if facts.exists() else {}
         self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
+
+    @property
+    def time(self) -> dict[str, float | None]:
+        """What the time of writing it went into: see `Spent.facts`. Empty where that was not taken down."""
+        path = self.folder / TIME
+        return read_json(path) if path.exists() else {}
 
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
         """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
@@ -111,8 +92,20 @@ class KnowledgeStore:
         return Knowledge(folder) if (folder / "facts.json").exists() else None
 
     def writer(self, manifest: Manifest) -> "KnowledgeWriter":
-        """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share."""
-        return KnowledgeWriter(self.folder / manifest.fingerprint, manifest)
+        """Begins a table, or goes on with one whose writer was killed. Every process of a group writes its share.
+
+        Raises:
+            StoreError: one was begun by a group, and goes on by a process alone, or the other way round.
+        """
+        folder = self.folder / manifest.fingerprint
+        if not grouped():
+            if list(folder.glob(f"{CHECKPOINTS}/*")):
+                what = "was begun by a group of processes."
+                raise StoreError(Fault(str(folder), what, "Go on with trainer.strategy=ddp, or delete the folder."))
+            return KnowledgeWriter(folder, manifest)
+        from distill.knowledge.group import GroupWriter  # Torch's checkpoints take long to import.
+
+        return GroupWriter(folder, manifest)
 
 
 class KnowledgeWriter:
@@ -129,10 +122,11 @@ class KnowledgeWriter:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
-        group = distributed.is_available() and distributed.is_initialized()
-        self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if group else (0, 1)
+        self.rank, self.ranks = (distributed.get_rank(), distributed.get_world_size()) if grouped() else (0, 1)
         self._rounding = 0.0
         _begin(folder, manifest)
+        earlier = folder / TIME
+        self.spent = Spent(read_json(earlier) if earlier.exists() else None)
         self._logit, self._representation, self._covered = _columns(folder, manifest, "r+")
 
     @property
@@ -140,9 +134,10 @@ class KnowledgeWriter:
         """This process's committed shards, in order."""
         return sorted((self.folder / "shards").glob(f"{self.rank:04d}-*[0-9]"))
 
-    def share(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` that this process scores; every process has others."""
-        return rows[self.rank :: self.ranks]
+    @property
+    def part(self) -> Part:
+        """Which part of some rows this process scores; every process has another."""
+        return Part(self.rank, self.ranks)
 
     def add(self, rows: np.ndarray, prediction: Prediction, *, covered: bool = True) -> None:
         """Puts down what was said of `rows`.
@@ -162,11 +157,21 @@ class KnowledgeWriter:
 
     def commit(self, state: dict[str, Tensor] | None = None) -> None:
         """Makes everything added so far permanent, together with the learner's state after it, if it still learns."""
+        self._flush()
+        shards = self.shards
+        self._put_shard(int(shards[-1].name.partition("-")[2]) + 1 if shards else 0, state)
+        for old in shards if state is not None else []:
+            (old / STATE).unlink(missing_ok=True)
+
+    def _flush(self) -> None:
         for column in (self._logit, self._representation, self._covered):
             if isinstance(column, np.memmap):
                 column.flush()
-        shards = self.shards
-        number = int(shards[-1].name.partition("-")[2]) + 1 if shards else 0
+
+    def _put_shard(self, number: int, state: dict[str, Tensor] | None = None) -> None:
+        """Commits a shard, in the place of one that was left without its checkpoint."""
+        if self.rank == 0:
+            write_json(self.folder / TIME, self.spent.facts())
         target = self.folder / "shards" / f"{self.rank:04d}-{number:06d}"
         draft = target.with_name(target.name + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
@@ -174,9 +179,8 @@ class KnowledgeWriter:
         write_json(draft / "shard.json", {"rounding_error": self._rounding})
         if state is not None:
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft / STATE)
+        shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-        for old in shards if state is not None else []:
-            (old / STATE).unlink(missing_ok=True)
 
     def state(self) -> dict[str, Tensor] | None:
         """The learner's state that was committed last."""
@@ -200,14 +204,26 @@ class KnowledgeWriter:
             "covered": int(self._covered.sum()),
         }
         if self.rank == 0:
+            write_json(self.folder / TIME, self.spent.facts())
             write_json(self.folder / "facts.json", facts | measured)
         self.meet()
         return self.read()
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Fills tensors with what was committed last."""
+        for name, tensor in (self.state() or {}).items():
+            if name in state:
+                state[name].copy_(tensor)
 
     def meet(self) -> None:
         """Waits for the other processes of the group, if there are any."""
         if self.ranks > 1:
             distributed.barrier()
+
+
+def grouped() -> bool:
+    """Whether this process belongs to a group."""
+    return distributed.is_available() and distributed.is_initialized()
 
 
 def _begin(folder: Path, manifest: Manifest) -> None:

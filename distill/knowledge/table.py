@@ -13,7 +13,8 @@ from distill.data.impressions import TEST, Impressions
 from distill.data.negatives import correction
 from distill.errors import DataError, Fault, KnowledgeError, KnowledgeLeak, suggestion
 from distill.fingerprint import fingerprint
-from distill.knowledge.store import Knowledge, KnowledgeStore, Manifest
+from distill.knowledge.manifest import Manifest
+from distill.knowledge.store import Knowledge, KnowledgeStore
 from distill.types import Prediction
 
 ROW_ID = "row_id"

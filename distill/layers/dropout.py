@@ -17,8 +17,8 @@ class Dropout(nn.Module):
     """Sets units to zero at random while training, and scales up the rest.
 
     Which ones is a hash of the `clock`, the layer's salt, the row's position in the batch and the unit, and of nothing
-    else: not of the device's generator, nor of which other rankers are trained beside this one. The rate is a buffer,
-    so that rankers with different rates can be one stack.
+    else: not of the device's generator, nor of which other rankers are trained beside this one, nor of how many devices
+    share the batch. The rate is a buffer, so that rankers with different rates can be one stack.
 
     Args:
         rate: share of the units that are dropped, in [0, 1); kept to the nearest 65536th.
@@ -29,15 +29,18 @@ class Dropout(nn.Module):
     """Seed of the ranker and number of the step; whoever trains it sets it before each step."""
     threshold: Int[Tensor, "*members"]
     """Lanes below it are dropped."""
+    first: Int[Tensor, "*members"]
+    """Position, in the whole batch, of the first row that it is given; whoever gives it a part of the batch sets it."""
 
     def __init__(self, rate: float, salt: int) -> None:
         super().__init__()
         self.salt = salt
         self.register_buffer("clock", torch.zeros(2, dtype=torch.int64))
         self.register_buffer("threshold", torch.tensor(min(round(rate * LEVELS), LEVELS - 1)), persistent=False)
+        self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def forward(self, inputs: Float[Tensor, "*members rows width"]) -> Float[Tensor, "*members rows width"]:
-        return applied(Drop, inputs, self.clock, self.threshold, self.salt) if self.training else inputs
+        return applied(Drop, inputs, self.clock, self.threshold, self.first, self.salt) if self.training else inputs
 
 
 class Drop(StackedFunction):
@@ -46,20 +49,20 @@ class Drop(StackedFunction):
     exact = True
 
     @staticmethod
-    def forward(inputs: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
-        return inputs.view_as(inputs) if _idle(threshold) else inputs * _left(inputs, clock, threshold, salt)
+    def forward(inputs: Tensor, clock: Tensor, threshold: Tensor, first: Tensor, salt: int) -> Tensor:
+        return inputs.view_as(inputs) if _idle(threshold) else inputs * _left(inputs, clock, threshold, first, salt)
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple, output: Tensor) -> None:
-        _, clock, threshold, ctx.salt = inputs
-        ctx.save_for_backward(clock, threshold)
+        _, clock, threshold, first, ctx.salt = inputs
+        ctx.save_for_backward(clock, threshold, first)
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        clock, threshold = ctx.saved_tensors
+        clock, threshold, first = ctx.saved_tensors
         if not _idle(threshold):
-            gradient = gradient * _left(gradient, clock, threshold, ctx.salt)
-        return gradient, None, None, None
+            gradient = gradient * _left(gradient, clock, threshold, first, ctx.salt)
+        return gradient, None, None, None, None
 
 
 def _idle(threshold: Tensor) -> bool:
@@ -67,12 +70,12 @@ def _idle(threshold: Tensor) -> bool:
     return not torch.compiler.is_compiling() and not threshold.any()
 
 
-def _left(units: Tensor, clock: Tensor, threshold: Tensor, salt: int) -> Tensor:
+def _left(units: Tensor, clock: Tensor, threshold: Tensor, first: Tensor, salt: int) -> Tensor:
     """What each unit is multiplied by, `[*members, rows, width]`."""
     rows, width = units.shape[-2:]
     seed, step = clock.unbind(-1)
     key = mix(mix(mix(seed) + step) + salt)[..., None, None]
-    row = torch.arange(rows, device=key.device).unsqueeze(-1)
+    row = first[..., None, None] + torch.arange(rows, device=key.device).unsqueeze(-1)
     word = torch.arange(-(-width // LANES), device=key.device)
     # Each number of 64 bits decides on four units: hashing is what dropout costs.
     lanes = mix(mix(key + row) + word).view(torch.int16)[..., :width]

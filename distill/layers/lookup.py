@@ -33,16 +33,17 @@ class Lookup(StackedFunction):
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         members, width = ctx.table[:-2], ctx.table[-1]
+        every = ctx.saved_tensors  # Once: what is computed again in the backward pass is there once.
         reads = [
             (_flat(ids, members), gradient.reshape(members.numel(), ids.shape[len(members) :].numel(), width))
-            for ids, gradient in zip(ctx.saved_tensors, gradients, strict=True)
+            for ids, gradient in zip(every, gradients, strict=True)
             if gradient is not None
         ]
         if not reads:
-            return None, None, *[None] * len(ctx.saved_tensors)
+            return None, None, *[None] * len(every)
         ids, gradient = (parts[0] if len(parts) == 1 else torch.cat(parts, 1) for parts in zip(*reads, strict=True))
         table = _sparse(ctx.table, ids, gradient) if ctx.sparse else _dense(ctx.table, ids, gradient)
-        return table, None, *[None] * len(ctx.saved_tensors)
+        return table, None, *[None] * len(every)
 
 
 def lookup(

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from distill.optimizer.clipping import clip
 from distill.optimizer.fused import adam
 from distill.optimizer.rates import Rates, Step
 from distill.optimizer.tables import RULES, Tables, WholeTable, pull
@@ -22,6 +23,10 @@ class MemberAdam(torch.optim.Optimizer):
         rates: learning rates and the like.
         tables: those of the parameters whose gradient is a sparse tensor of the rows that were read.
         rule: how tables are stepped.
+        longest: norm of a member's gradient above which it is shortened; None leaves all as they are.
+
+    Attributes:
+        shared: adds up squares over processes that hold other parts of the same parameters.
     """
 
     def __init__(
@@ -30,9 +35,11 @@ class MemberAdam(torch.optim.Optimizer):
         rates: Rates,
         tables: Collection[nn.Parameter] = (),
         rule: Tables = "adam",
+        longest: float | None = None,
     ) -> None:
         super().__init__(parameters, {})
-        self.rates = rates
+        self.rates, self.longest = rates, longest
+        self.shared: Callable[[Tensor], Tensor] = lambda squares: squares
         self.scale: list[float] = [1.0] * len(rates.learning_rate)
         every = [parameter for group in self.param_groups for parameter in group["params"]]
         self.steps = torch.zeros(len(rates.learning_rate), device=every[0].device)
@@ -55,6 +62,7 @@ class MemberAdam(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._shorten()
         self.steps += self.live
         live = self.live.tolist()
         gradients = list(zip(*(parameter.grad.unbind() for parameter in self._dense), strict=True))
@@ -92,6 +100,10 @@ class MemberAdam(torch.optim.Optimizer):
     def quarantine(self, healthy: Bool[Tensor, " members"]) -> None:
         """Never steps a member again that is not healthy. Nobody waits for a device to say which."""
         self.live = self.live & healthy.to(self.live.device)
+
+    def _shorten(self) -> None:
+        if self.longest is not None:
+            clip(self._dense, self._tables, self.longest, self.shared, torch.zeros_like(self.steps))
 
     def _cut(self) -> None:
         """Cuts each member's slices out of every tensor. Once a stack: a view costs as much as a small kernel."""

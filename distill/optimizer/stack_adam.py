@@ -61,6 +61,7 @@ class StackAdam(MemberAdam):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._shorten()
         steps = self._steps()
         for parameter in self._dense:
             moments = self.state[parameter].values()

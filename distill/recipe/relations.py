@@ -12,6 +12,7 @@ from distill.data.tables import columns
 from distill.errors import suggestion
 from distill.recipe.channels import channel_findings
 from distill.recipe.finding import Finding
+from distill.recipe.grouping import group_findings
 from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, Teacher, TimeAhead, TrainedTeacher
 from distill.recipe.together import together_findings
 from distill.recipe.tree import KeyPath
@@ -37,6 +38,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from channel_findings(recipe)
     yield from together_findings(recipe)
     yield from _l2(recipe)
+    yield from group_findings(recipe)
     yield from _store(recipe)
     yield from _alias(recipe)
 

@@ -12,6 +12,7 @@ from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.recipe.moves import Distill, DomainDistill
 from distill.recipe.outcome import Evidence, Gates, Tracking
+from distill.recipe.trainer import Trainer
 from distill.types import FeatureSchema, Settings
 
 MODEL_RATES = ("dropout",)
@@ -96,6 +97,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
+    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
+    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
     share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
     """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
@@ -200,16 +203,6 @@ class Students(Settings):
     """When they have learned enough."""
     distill: Distill = Distill()
     """What they learn from the teacher."""
-
-
-class Trainer(Settings):
-    """What rankers are trained on. Results on another device agree to rounding, so none of this is in a fingerprint."""
-
-    device: str = Field(default="auto", pattern=r"^[a-z_]+$")
-    """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
-    compile: bool = False
-    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
-    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
 
 
 class Recipe(Settings):

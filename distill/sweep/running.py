@@ -11,11 +11,12 @@ from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
-from distill.learner import accelerator
+from distill.learner import accelerator, keep_programs
 from distill.panel import said_by_all, taught_by
 from distill.pipeline import experiment, identity
 from distill.probing import pace_of, paces
 from distill.progress import Progress
+from distill.ranks import enlisted
 from distill.recording import sources_of
 from distill.report.scores import number
 from distill.store import Store
@@ -54,9 +55,13 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
     torch.set_num_threads(1)  # A second thread waits for the first more often than it helps.
     base = sweep.base
     accelerator(base.trainer.device)
+    if enlisted(base):
+        what = "processes that torchrun or Slurm has started train the teacher of one recipe, not of a sweep."
+        raise RecipeError(Fault("trainer.strategy", what, "Run the base of the sweep first: distill run."))
     if sweep.search:
         require()
     store = Store(base.store)
+    keep_programs(store.programs)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         with open_tracker(base.tracking.uri, experiment(base), base.store) as tracker:
             points = taught(sweep.points, store, progress)

@@ -195,6 +195,31 @@ def test_tables_learn_at_a_rate_of_their_own(kind: type[MemberAdam], rule: str) 
     assert torch.equal(dense, stepped(kind, rule, plain)[1])
 
 
+@pytest.mark.parametrize("kind", [MemberAdam, StackAdam])
+@pytest.mark.parametrize("longest", [0.5, 1e6])
+def test_a_long_gradient_is_shortened_as_by_torch(kind: type[MemberAdam], longest: float) -> None:
+    """Of all weights of a member together, a table's equal reads added up; the steps show it, since Adam's second step
+    depends on how long the first gradient was."""
+    own, bend = settings(), torch.linspace(-1, 1, MEMBERS * WIDTH, dtype=torch.float64).view(MEMBERS, 1, WIDTH)
+    table, dense = stack(), nn.Parameter(bend.clone())
+    adam = kind([table, dense], Rates.of(own), [table], "adam", longest)
+    for step in range(3):
+        adam.zero_grad()
+        ((lookup(table, reads(step), sparse=True)[0] * dense) * (1 + step)).square().sum().backward()
+        adam.step()
+    for member in range(MEMBERS):
+        rows, vector = nn.Parameter(stack().detach()[member]), nn.Parameter(bend[member].clone())
+        every = torch.optim.Adam([rows, vector], own[member]["learning_rate"])
+        for step in range(3):
+            every.zero_grad()
+            ids = reads(step)[member]
+            ((lookup(rows, ids)[0] * vector) * (1 + step)).square().sum().backward()
+            torch.nn.utils.clip_grad_norm_([rows, vector], longest)
+            every.step()
+        assert torch.allclose(dense[member], vector, atol=1e-9)
+        assert torch.allclose(table[member], rows, atol=1e-9)
+
+
 @pytest.mark.parametrize("rule", ["adam", "rowwise_adam", "rowwise_adagrad"])
 @pytest.mark.parametrize("kind", [MemberAdam, StackAdam])
 def test_tables_are_drawn_back_to_where_they_began(kind: type[MemberAdam], rule: str) -> None:

@@ -1,8 +1,5 @@
 """The teacher labels the log without having seen the labels that it speaks of."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,31 +156,3 @@ def test_a_fold_is_scored_by_a_teacher_that_saw_none_of_it(tmp_path: Path) -> No
     assert not np.array_equal(one[rows[fold == 0]], two[rows[fold == 0]])
     later = np.concatenate([impressions.select(VALID), impressions.select(TEST)])
     assert not np.array_equal(one[later], two[later])
-
-
-TWO = """
-import sys
-from pathlib import Path
-import torch
-from torch import distributed
-sys.path.insert(0, {tests!r})
-from test_scoring import AHEAD, KnowledgeStore, impressions_of, knowledge_of, lesson
-torch.set_num_threads(1)
-rank = int(sys.argv[1])
-distributed.init_process_group("gloo", init_method="file://{folder}/meet", rank=rank, world_size=2)
-impressions = impressions_of(Path({folder!r}) / str(rank))
-knowledge_of(lesson(impressions, AHEAD), KnowledgeStore(Path({folder!r})))
-distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.dist
-def test_two_processes_write_shards_under_one_manifest(tmp_path: Path, ahead: Knowledge) -> None:
-    """Over gloo: each scores its share, and the table is the one that a single process writes."""
-    code = TWO.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    both = [subprocess.Popen([sys.executable, "-c", code, str(rank)], env=environment) for rank in (0, 1)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
-    knowledge = KnowledgeStore(tmp_path).find(ahead.manifest.fingerprint)
-    assert np.array_equal(scores(knowledge), scores(ahead))
-    assert {path.name[:4] for path in (knowledge.folder / "shards").iterdir()} == {"0000", "0001"}

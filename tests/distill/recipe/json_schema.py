@@ -1,6 +1,7 @@
 """As much of JSON Schema as our schema uses, so that it can be judged without an editor."""
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 Json = dict[str, Any]
@@ -64,11 +65,15 @@ CHECKS: dict[str, Callable[[Any, Json, Json], bool]] = {
     "items": lambda value, schema, root: (
         not isinstance(value, list) or all(is_valid(v, schema["items"], root) for v in value)
     ),
+    "prefixItems": lambda value, schema, root: (
+        not isinstance(value, list) or all(map(is_valid, value, schema["prefixItems"], repeat(root)))
+    ),
     "if": _conditional,
     "minimum": _number(lambda value, bound: value >= bound, "minimum"),
     "maximum": _number(lambda value, bound: value <= bound, "maximum"),
     "exclusiveMinimum": _number(lambda value, bound: value > bound, "exclusiveMinimum"),
     "exclusiveMaximum": _number(lambda value, bound: value < bound, "exclusiveMaximum"),
     "minItems": lambda value, schema, _root: not isinstance(value, list) or len(value) >= schema["minItems"],
+    "maxItems": lambda value, schema, _root: not isinstance(value, list) or len(value) <= schema["maxItems"],
     "minProperties": lambda value, schema, _root: not isinstance(value, dict) or len(value) >= schema["minProperties"],
 }

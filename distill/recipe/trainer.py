@@ -1,0 +1,38 @@
+"""The section `trainer`: on what rankers are trained."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from distill.types import Settings
+
+
+class Trainer(Settings):
+    """What rankers are trained on. Results on another device agree to rounding, so none of this is in a fingerprint."""
+
+    device: str = Field(default="auto", pattern=r"^[a-z_]+$")
+    """`cpu`, `cuda`, another accelerator that Lightning knows by that name, or `auto`: the best there is."""
+    compile: bool = False
+    """Whether `torch.compile` makes one program of forward and backward: half a minute of waiting, and fewer calls of
+    the device. An accelerator records them once for each size of a step and replays them (CUDA graphs)."""
+    strategy: Literal["single", "ddp", "hsdp"] = "single"
+    """How the teacher is trained: by one process; by a group, each with the whole teacher (`ddp`); by a group over
+    which its weights are cut up (`hsdp`). A step's rows are shared out, so that the teacher is the same."""
+    devices: int = Field(default=1, ge=1)
+    """Processes of the group, each with a device of its own; on a processor, so many processes."""
+    mesh: tuple[PositiveInt, PositiveInt] | None = None
+    """For `hsdp`: how many replicas there are, and over how many devices each is cut up; left out, one replica."""
+    accumulate: int = Field(default=1, ge=1)
+    """Micro-batches in which a process of a group goes through its rows of a step; their gradients are added up."""
+    recompute: bool = False
+    """Whether a group computes the blocks of its teacher again in the backward pass, instead of keeping everything."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many replicas of the teacher there are, and over how many devices each is cut up."""
+        return (self.devices, 1) if self.strategy == "ddp" else self.mesh or (1, self.devices)
+
+    @property
+    def alone(self) -> "Trainer":
+        """The same for one process."""
+        return Trainer(device=self.device, compile=self.compile)
