@@ -48,7 +48,7 @@ TINY = Scale(0.01, rounds=1)
 SHAPE = Shape(fields=3, ids=10, numeric=2, embedding=4, hidden=(8, 6))
 PROCESSES = ("start", "fleet-vs-lightning", "scaling", "sweep")
 """Benchmarks that start whole processes, of which each imports everything anew."""
-LONG = (*PROCESSES, "zoo", "tracking", "knowledge", "serve")
+LONG = (*PROCESSES, "zoo", "tracking", "knowledge", "serve", "fleet-vs-loop", "fleet-vs-peers")
 """Benchmarks that take more than a few seconds however little they do."""
 
 
