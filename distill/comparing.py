@@ -31,8 +31,9 @@ def tables(named: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, dict
     found, faults = {}, []
     for name in named:
         try:
-            table = pipeline.compare(load(Path(name), overrides)) if Path(name).exists() else _run(name, first)
-            found[_free(table["recipe"], table["fingerprint"], found)] = table
+            file = Path(name)
+            table = pipeline.compare(load(file, overrides), name) if file.exists() else _run(name, first)
+            found[_free(file.stem if file.exists() else table["recipe"], table["fingerprint"], found)] = table
         except RecipeError as error:
             faults += error.faults
     if faults:

@@ -96,8 +96,12 @@ def _taken(table: Table, progress: Progress, before: Table, tables: Sequence[Kno
     return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
 
 
-def compare(recipe: Recipe) -> Table:
+def compare(recipe: Recipe, named: str = "") -> Table:
     """The leaderboard of a recipe that has been run.
+
+    Args:
+        recipe: which.
+        named: what the user calls it; by default its own name.
 
     Raises:
         RecipeError: it has not, or its settings have changed since. Its data are not read again.
@@ -106,7 +110,11 @@ def compare(recipe: Recipe) -> Table:
     path = store.latest / f"{fingerprint(identity(recipe))}.json"
     if not path.exists():
         raise RecipeError(
-            Fault(recipe.name, f"has not been run with these settings in {store.root}.", "Run it first: distill run.")
+            Fault(
+                named or recipe.name,
+                f"has not been run with these settings in {store.root}.",
+                "Run it first: distill run.",
+            )
         )
     return read_json(path)
 

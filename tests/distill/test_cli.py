@@ -64,7 +64,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return table
 
     monkeypatch.setattr(pipeline, "run", run)
-    monkeypatch.setattr(pipeline, "compare", lambda recipe: table)
+    monkeypatch.setattr(pipeline, "compare", lambda recipe, named: table)
     monkeypatch.setattr(report, "render", lambda table, level: Text(f"the table of {table['recipe']} at {level} [x]"))
     return table
 
