@@ -141,6 +141,15 @@ def _limits(found: list[Line], summary: Row) -> list[str]:
     said = []
     if summary["undecided"]:
         said.append("Undecided is not unchanged: there were too few clicks to tell, or the interval holds both.")
+    wanted = {
+        line.row["vertical"]: line.row["rows_wanted"]
+        for line in found
+        if line.row["verdict"] == "undecided" and line.row.get("rows_wanted")
+    }
+    if wanted:
+        nearest = sorted(wanted.items(), key=lambda one: one[1])[:3]
+        rows = ", ".join(f"{name} about {count:,}" for name, count in nearest)
+        said.append(f"Nearest to a verdict, in further test rows that a gain of the size seen would need: {rows}.")
     if len({line.row["seed"] for line in found}) == 1:
         said.append("Verdicts are about these students; one seed does not say how another would turn out.")
     return said

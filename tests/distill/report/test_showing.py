@@ -191,6 +191,13 @@ class TestSentences:
             "verticals is 17 %, their median 21 %, the share without the ten verticals that gain most 15 %." in said
         )
 
+    def test_who_is_nearest_to_a_verdict(self) -> None:
+        wanted = {"a": 5000, "b": 700, "c": None, "d": 60, "e": 90_000}
+        rows = [row(name, "undecided", rows_wanted=count) for name, count in wanted.items()]
+        assert "would need: d about 60, b about 700, a about 5,000." in self.said(
+            table_of(*rows, row("f", rows_wanted=1))
+        )
+
     def test_what_is_undefined_is_not_made_up(self) -> None:
         said = self.said(table_of(row("a"), gap_closed_low=None, gap_closed_high=None, gap_closed_without_top10=None))
         assert "no interval: the lead itself is not sure" in said
