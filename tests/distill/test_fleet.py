@@ -137,9 +137,6 @@ class Plain(Ranker):
         return Prediction(self.head(hidden), hidden)
 
 
-FAST = {"DNN", "DCNv2", "DeepFM"}
-"""Students that are tried in every run of the tests; the others where slow ones are asked for."""
-
 RULES = ("adam", "rowwise_adam", "rowwise_adagrad")
 SOME = {("Plain", "rowwise_adam"), ("DNN", "adam"), ("DCNv2", "adam"), ("DeepFM", "rowwise_adam")}
 """What is tried in every run; the rest of every student by every rule where slow tests are asked for."""
