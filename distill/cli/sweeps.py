@@ -6,11 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli import arguments
-from distill.cli.tables import emit, parts, silence
+from distill.cli.planned import planned
+from distill.cli.tables import SHOWN, emit, first, parts, silence
 from distill.errors import Fault, RecipeError, suggestion
-
-SHOWN = 20
-"""Lines of a list that a terminal shows."""
 
 Sweep = Annotated[Path, typer.Argument(metavar="SWEEP", help="A YAML file with base, and what varies.")]
 
@@ -97,7 +95,7 @@ def sync(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: 
         base = sweeps.load(recipe, given).base if sweeps.is_sweep(recipe) else load(recipe, given)
         with open_tracker(base.tracking.uri, pipeline.experiment(base), base.store) as tracker:
             delivery = tracker.close()
-    emit({"sent": delivery.sent, "waiting": delivery.waiting, "error": delivery.error}, json)
+    emit({"sent": delivery.sent, "waiting": delivery.waiting, "error": delivery.error or None}, json)
     if delivery.waiting:
         raise typer.Exit(1)
 
@@ -120,9 +118,15 @@ def shown(table: dict[str, Any]) -> Any:
         "the best students against the best controls": {
             name: summary[name] for name in ("ne_control", "ne_student", "ne_gain", "helped", "hurt", "undecided")
         },
-        "failed": [line | {"verticals": ", ".join(line["verticals"][:SHOWN])} for line in table["failures"]],
+        "failed": [_failed(line) for line in table["failures"]],
     }
-    return Group(*parts(brief))
+    return Group(*parts(brief), *dict.fromkeys(line["remedy"] for line in table["failures"]))
+
+
+def _failed(line: dict[str, Any]) -> dict[str, Any]:
+    """A cause of failure; its remedy stands below, once for all."""
+    shown = {name: value for name, value in line.items() if name != "remedy"}
+    return shown | {name: first(line[name]) for name in ("points", "verticals")}
 
 
 def plan(sweep: Path, overrides: list[str], json: str | None) -> None:
@@ -131,7 +135,7 @@ def plan(sweep: Path, overrides: list[str], json: str | None) -> None:
 
     with silence():
         table = sweeps.plan(sweeps.load(sweep, overrides))
-    emit(table, json, _planned)
+    emit(table, json, planned)
 
 
 def compare(sweep: Path, overrides: list[str], json: str | None, report: Path | None) -> None:
@@ -144,12 +148,3 @@ def compare(sweep: Path, overrides: list[str], json: str | None, report: Path | 
     if report is not None:
         report.write_text(sweep_page(table), encoding="utf-8")
     emit(table, json, shown)
-
-
-def _planned(table: dict[str, Any]) -> Any:
-    from rich.console import Group
-
-    points, cohorts = table["points"], table["cohorts"]
-    brief = table | {"points": len(points), "cohorts": cohorts[:SHOWN]}
-    more = len(cohorts) - SHOWN
-    return Group(*parts(brief), *([f"... and {more} more cohorts"] if more > 0 else []))

@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,23 @@ Table = dict[str, Any]
 
 PIPED = 160
 """Width of a table that no terminal shows."""
+
+SHOWN = 20
+"""Lines of a list that a terminal shows."""
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+class Bytes(int):
+    """How large something is; JSON has the number, a terminal a readable one.
+
+    >>> [str(Bytes(number)) for number in (0, 1023, 1024, 5 << 29)]
+    ['0 B', '1023 B', '1.0 KiB', '2.5 GiB']
+    """
+
+    def __str__(self) -> str:
+        unit = min(max(int(self).bit_length() - 1, 0) // 10, len(UNITS) - 1)
+        return f"{self / 1024**unit:.{min(unit, 1)}f} {UNITS[unit]}"
 
 
 @contextmanager
@@ -76,6 +93,16 @@ def _rows(name: str, rows: list[Table]) -> "RenderableType":
     return shown
 
 
+def first(names: Sequence[str], count: int = SHOWN) -> str:
+    """As many names as there is room for.
+
+    >>> first(["a", "b", "c", "d"], 2)
+    'a, b ... and 2 more'
+    """
+    more = f" ... and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -89,6 +116,8 @@ def _cell(value: Any) -> str:
         return ", ".join(f"{key} {_cell(below)}" for key, below in value.items())
     if isinstance(value, list):
         return ", ".join(map(_cell, value))
+    if isinstance(value, Bytes):
+        return str(value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distill.cli import arguments, sweeps
+from distill.cli.planned import planned
 from distill.cli.tables import emit, silence
 from distill.errors import Fault, RecipeError
 
@@ -48,7 +49,10 @@ def plan(
     ] = None,
     impressions: Annotated[float, typer.Option(min=1, help="Of one day.")] = 1e10,
 ) -> None:
-    """Say what a run or a sweep would do and what of it is done; train nothing."""
+    """Say what a run or a sweep would do and what of it is done; train nothing.
+
+    Of a sweep, a dozen steps of one cohort of each shape that was never trained here are timed and forgotten.
+    """
     from distill import pipeline
     from distill.sweep import is_sweep
 
@@ -59,12 +63,12 @@ def plan(
     with silence():
         loaded = _load(recipe, overrides)
         if devices is None:
-            table = pipeline.plan(loaded)
+            table, render = pipeline.plan(loaded), planned
         else:
             from distill.rack import Rack, rack_plan
 
-            table = rack_plan(loaded, Rack(devices, device, parameters, impressions))
-    emit(table, json)
+            table, render = rack_plan(loaded, Rack(devices, device, parameters, impressions)), None
+    emit(table, json, render)
 
 
 def validate(recipe: arguments.Recipe, overrides: arguments.Overrides = None) -> None:

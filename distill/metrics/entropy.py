@@ -30,11 +30,14 @@ def why_undefined(label: Values, weight: Values = 1.0) -> str:
 def cross_entropy(logit: Values, label: Values, weight: Values = 1.0) -> Float[np.ndarray, "*members rows"]:
     """Weighted cross entropy of each row, in nats; a label may be a probability.
 
+    Log-odds of a student that diverged are not finite, and neither is what they cost: infinite, or NaN.
+
     >>> cross_entropy([0.0, 1000.0, 1000.0], [1, 1, 0]).round(3).tolist()
     [0.693, 0.0, 1000.0]
     """
     logit, label = float64(logit), float64(label)
-    return float64(weight) * (label * np.logaddexp(0, -logit) + (1 - label) * np.logaddexp(0, logit))
+    with np.errstate(invalid="ignore"):  # 0 times infinity; of finite numbers nothing here is invalid
+        return float64(weight) * (label * np.logaddexp(0, -logit) + (1 - label) * np.logaddexp(0, logit))
 
 
 def entropy(clicks: Values, total: Values) -> Float[np.ndarray, "..."]:

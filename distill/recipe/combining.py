@@ -17,6 +17,8 @@ EXTENDS = "extends"
 FIRST_OVERRIDE = 1_000
 """Rank of the first override: after every file."""
 
+_START = 'Start with "name: ..."; a sweep starts with "base: ...".'
+
 
 def combine(path: Path, overrides: Sequence[str], report: Report) -> Node:
     """The whole recipe as one tree: what it extends, then the file, then the overrides.
@@ -77,7 +79,7 @@ def _file(path: Path, named_at: Place | None, chain: tuple[Path, ...], report: R
         return None
     tree = read(text, source, report)
     if tree is not None and not isinstance(tree.value, dict):
-        report.add(tree.place, "", "a recipe is a map of keys and values; this is none.", 'Start with "name: ...".')
+        report.add(tree.place, "", "a recipe is a map of keys and values; this is none.", _START)
         return None
     return _extended(tree, path, (*chain, path.resolve()), report) if tree else None
 

@@ -1,5 +1,6 @@
 """Expansion: from what a sweep varies to the changes of each of its points. Pure: the same file, the same list."""
 
+import json
 from itertools import product
 
 from distill.recipe.tree import Node, Report
@@ -62,12 +63,24 @@ def _grid(tree: Node, report: Report) -> list[Changes]:
     node = tree.keys.get("grid")
     if node is None or not is_map(node, "grid", report):
         return [{}]
-    values = keyed(node, "grid", report)
-    for key, value in values.items():
-        if not isinstance(value.value, list) or not value.value:
-            report.add(value.place, f"grid.{key}", "expected a list of values.", "Write [1, 2].")
-    lists = {key: value.value for key, value in values.items() if isinstance(value.value, list) and value.value}
-    return [dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]
+    lists = {key: _values(one, f"grid.{key}", report) for key, one in keyed(node, "grid", report).items()}
+    told = {key: values for key, values in lists.items() if values}
+    return [dict(zip(told, chosen, strict=True)) for chosen in product(*told.values())]
+
+
+def _values(node: Node, path: str, report: Report) -> list[Node]:
+    """The values of a key, none of them twice; empty, and told, where there is no list of them."""
+    if not isinstance(node.value, list) or not node.value:
+        one = "1, 2" if node.value in (None, [], {}) else json.dumps(node.plain())
+        report.add(node.place, path, "expected a list of values.", f"Write [{one}].")
+        return []
+    seen = set()
+    for value in node.value:
+        said = json.dumps(value.plain())
+        if said in seen:
+            report.add(value.place, path, f"{said} is given twice.", "Keep one.")
+        seen.add(said)
+    return node.value
 
 
 def _listed(tree: Node, report: Report) -> list[Changes]:
@@ -116,11 +129,15 @@ def _is_range(node: Node, path: str, report: Report) -> bool:
     numbers = isinstance(said, dict) and all(
         isinstance(said.get(end), int | float) and not isinstance(said[end], bool) for end in ("low", "high")
     )
-    sound = numbers and set(said) <= set(BOUNDS) and isinstance(said.get("log", False), bool)
-    if not sound or not said["low"] < said["high"] or (said.get("log") and said["low"] <= 0):
+    if not numbers or not set(said) <= set(BOUNDS) or not isinstance(said.get("log", False), bool):
         report.add(node.place, path, "expected a range.", "Write {low: 1.0e-4, high: 1.0e-2, log: true}.")
         return False
-    return True
+    low, high = said["low"], said["high"]
+    if not low < high:
+        report.add(node.place, path, f"expected a low below the high, not {low} and {high}.")
+    if said.get("log") and not low > 0:
+        report.add(node.place, path, f"expected a low above 0 where log is true, not {low}.")
+    return low < high and (low > 0 or not said.get("log"))
 
 
 def _tell_twice(axes: list[list[Changes]], report: Report) -> None:

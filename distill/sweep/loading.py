@@ -46,7 +46,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     """
     report = Report()
     tree = _tree(path, report)
-    base = combine(path.parent / tree.keys["base"].value, overrides, report)
+    base = combine(_base(path, tree.keys["base"], report), overrides, report)
     changes = expand(tree, report)
     verticals, halving = _verticals(tree, report), _halving(tree, changes, report)
     _tell_overridden({key for one in changes for key in one}, overrides, report)
@@ -63,14 +63,16 @@ def _tree(path: Path, report: Report) -> Node:
     """The sweep as it was written; its faults are those of a file after the recipe's own.
 
     Raises:
-        RecipeError: it names no recipe to start from, so that the rest means nothing.
+        RecipeError: it cannot be read, or names no recipe to start from, so that the rest means nothing.
     """
     source = Source(FIRST_OVERRIDE - 1, str(path), path.resolve().parent)
     try:
-        tree = read(path.read_text(encoding="utf-8"), source, report) or Node({}, Place(source))
+        tree = read(path.read_text(encoding="utf-8"), source, report)
     except (OSError, UnicodeDecodeError) as error:
         report.add(Place(source._replace(lined=False)), "", f"cannot be read: {error}.")
-        tree = Node({}, Place(source))
+        tree = None
+    if tree is None:
+        report.settle()
     for key in [key for key in tree.keys if key not in KEYS]:
         report.add(tree.keys.pop(key).place, key, "unknown key.", suggestion(key, KEYS))
     base, name = tree.keys.get("base"), tree.keys.get("name")
@@ -80,6 +82,19 @@ def _tree(path: Path, report: Report) -> Node:
     if name is not None and not re.fullmatch(Recipe.model_fields["name"].metadata[0].pattern, str(name.value)):
         report.add(name.place, "name", "expected letters, digits, dot, dash, underscore.")
     return tree
+
+
+def _base(path: Path, node: Node, report: Report) -> Path:
+    """The recipe that a sweep starts from.
+
+    Raises:
+        RecipeError: that is a sweep itself.
+    """
+    base = path.parent / node.value
+    if is_sweep(base):
+        report.add(node.place, "base", f'"{node.value}" is a sweep, not a recipe.', "Name the recipe it starts from.")
+        report.settle()
+    return base
 
 
 def _verticals(tree: Node, report: Report) -> dict[str, Changes]:

@@ -13,7 +13,7 @@ from distill.planning import cohort_facts, data_stage, teacher_stages, weight_by
 from distill.probing import paces, probe
 from distill.recipe import Recipe
 from distill.store import Store
-from distill.sweep.points import Point, Sweep
+from distill.sweep.points import Point, Sweep, check_patterns
 from distill.training import wanting
 from distill.transfer import heard_fingerprint
 from distill.workers import Job, rows_seen, workers_for
@@ -25,11 +25,15 @@ def plan(sweep: Sweep) -> dict[str, Any]:
     Returns:
         What `plan` says of a recipe, and `points`. `seconds` are those of the students, from the cohorts that the
         store has of the same shape, else from a few steps that are timed and forgotten.
+
+    Raises:
+        RecipeError: settings by vertical are meant for one that is not there.
     """
     store = Store(sweep.base.store)
     survey = _Survey(store)
     planned = _budgets(sweep)
     points = [survey.point(point) for point in planned]
+    check_patterns(planned, survey.verticals)
     every = [member for members in points for member in members]
     everyone = {member.fingerprint for member in every}
     new = wanting(every, store.cohorts, sweep.base.trainer.device)
@@ -47,9 +51,7 @@ def plan(sweep: Sweep) -> dict[str, Any]:
     }
     stages = [*survey.data.values(), *survey.teachers.values(), students]
     return {
-        "points": [
-            {"point": point.name, "members": len(members)} for point, members in zip(planned, points, strict=True)
-        ],
+        "points": [_line(point, members, sweep) for point, members in zip(planned, points, strict=True)],
         "stages": stages,
         "cohorts": cohorts,
         "members": len(everyone),
@@ -79,6 +81,12 @@ def _budgets(sweep: Sweep) -> list[Point]:
     return found
 
 
+def _line(point: Point, members: list[Member], sweep: Sweep) -> dict[str, Any]:
+    """A point; of a halving, whose points come once a budget, with its passes."""
+    budget = {"passes": point.recipe.students.train.epochs} if sweep.halving else {}
+    return {"point": point.name, **budget, "members": len(members)}
+
+
 class _Survey:
     """What the points of a sweep have in common, each looked at once.
 
@@ -98,6 +106,11 @@ class _Survey:
         self._impressions: dict[str, Impressions] = {}
         self._knowledge: dict[str, str] = {}
         self._rates: dict[str, float] = {}
+
+    @property
+    def verticals(self) -> set[str]:
+        """Names of those that the data of any point have."""
+        return {name for impressions in self._impressions.values() for name in impressions.verticals}
 
     def point(self, point: Point) -> list[Member]:
         """The members of a point."""

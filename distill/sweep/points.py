@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from distill.errors import Fault, RecipeError, nearest, suggestion
 from distill.fingerprint import derived_seed
 from distill.recipe import Recipe
 
@@ -41,6 +43,33 @@ class Point(NamedTuple):
         """The same point with another budget."""
         verticals = tuple((pattern, _with_passes(recipe, passes)) for pattern, recipe in self.verticals)
         return self._replace(recipe=_with_passes(self.recipe, passes), verticals=verticals)
+
+
+def check_patterns(points: Iterable[Point], verticals: Iterable[str]) -> None:
+    """Refuses patterns that fit no vertical: what they say would hold for nobody, and nobody would know.
+
+    Args:
+        points: those of a sweep.
+        verticals: names of all that the data of any of them have.
+
+    Raises:
+        RecipeError: with a fault for each such pattern.
+    """
+    names = sorted(set(verticals))
+    patterns = dict.fromkeys(pattern for point in points for pattern, _ in point.verticals)
+    lost = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+    if lost:
+        what = "fits no vertical."
+        raise RecipeError(*(Fault(f"verticals.{pattern}", what, _meant(pattern, names)) for pattern in lost))
+
+
+def _meant(pattern: str, names: Sequence[str]) -> str:
+    """The vertical that looks most like a pattern; `Cofee*` is compared with names, their beginnings and their ends."""
+    stem = re.sub(r"[*?[\]]", "", pattern)
+    parts = {part: name for name in names for part in (name[: len(stem)], name[-len(stem) :])}
+    parts |= {name: name for name in names}
+    found = nearest(stem, parts) if stem else None
+    return f'Did you mean "{parts[found]}"?' if found else suggestion(stem, names)
 
 
 class Halving(NamedTuple):
@@ -140,18 +169,25 @@ def _with_passes(recipe: Recipe, passes: int) -> Recipe:
 
 
 def names(changes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A short name for each point: what it changes, by the last words of the keys that tell them apart.
+    """A short name for each point: what tells it from the others, by the last words of the keys.
 
     >>> names([{"students.train.learning_rate": 0.001, "seed": 0}, {"students.train.learning_rate": 0.002, "seed": 0}])
-    ['learning_rate=0.001 seed=0', 'learning_rate=0.002 seed=0']
+    ['learning_rate=0.001', 'learning_rate=0.002']
     """
     short = _short({key for one in changes for key in one})
+    same = _same(changes) if len(changes) > 1 else set()
     found: list[str] = []
     for one in changes:
-        name = " ".join(f"{short[key]}={_said(value)}" for key, value in one.items()) or "base"
+        name = " ".join(f"{short[key]}={_said(value)}" for key, value in one.items() if key not in same) or "base"
         copies = sum(other == name or other.startswith(f"{name} #") for other in found)
         found.append(f"{name} #{copies + 1}" if copies else name)
     return found
+
+
+def _same(changes: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Keys that have one value in all points."""
+    first, *others = changes
+    return {key for key in first if all(key in one and one[key] == first[key] for one in others)}
 
 
 def _short(keys: Iterable[str]) -> dict[str, str]:

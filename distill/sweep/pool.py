@@ -15,7 +15,7 @@ from distill.pipeline import identity, read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.store import Store
-from distill.sweep.points import Point
+from distill.sweep.points import Point, check_patterns
 from distill.training import Courses, Student, fallen_back, pooled_students, wanting
 from distill.transfer import course_of, heard_fingerprint
 from distill.workers import Job, Jobs, rows_seen
@@ -52,15 +52,21 @@ def taught(points: Sequence[Point], store: Store, progress: Progress, known: Seq
         store: where everything is found.
         progress: told of every stage.
         known: others, whose data and teachers they may have too.
+
+    Raises:
+        RecipeError: settings by vertical are meant for one that is not there. No teacher has been trained for it.
     """
     rows: dict[str, Impressions] = {_keys(one.point.recipe)[0]: one.impressions for one in known}
     said: dict[str, Knowledge] = {_keys(one.point.recipe)[1]: one.knowledge for one in known}
+    for point in points:
+        data, _ = _keys(point.recipe)
+        if data not in rows:
+            rows[data] = read(point.recipe, store, progress)
+    check_patterns(points, (name for impressions in rows.values() for name in impressions.verticals))
     found = []
     for point in points:
         recipe = point.recipe
         data, teacher = _keys(recipe)
-        if data not in rows:
-            rows[data] = read(recipe, store, progress)
         if teacher not in said:
             said[teacher] = teach(recipe, rows[data], store, progress)
         found.append(Taught(point, rows[data], said[teacher]))

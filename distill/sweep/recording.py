@@ -82,7 +82,7 @@ def _child(
     points: list[str],
     taught_by: list[str],
 ) -> RunRecord:
-    """With what its points have in common of all that the sweep changes."""
+    """With what its points have in common of all that the sweep changes, and the name of its point if it has one."""
     own = [point for point in sweep.points if point.name in points]
     record = child(own[0].recipe, key, student, rows, taught_by)
     changes = [point.changes for point in own]
@@ -91,7 +91,8 @@ def _child(
         name: value if isinstance(value, str | int | float) else json.dumps(value) for name, value in same.items()
     }
     tags = {"distill.sweep": sweep.name, "distill.point": " | ".join(points)}
-    return replace(record, tags=record.tags | tags, params=record.params | params)
+    name = " ".join([record.name, *(points if len(points) == 1 else [])])
+    return replace(record, name=name, tags=record.tags | tags, params=record.params | params)
 
 
 def markdown(found: Table) -> str:

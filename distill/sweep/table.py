@@ -17,6 +17,8 @@ SUMMED = (
 )
 """What the table says of a point, from the summary of its leaderboard."""
 
+AGAIN = "distill sweep SWEEP --retry-failed trains them again."
+
 
 class Outcome(NamedTuple):
     """A point that is done.
@@ -55,15 +57,25 @@ def table(name: str, key: str, outcomes: Sequence[Outcome], choices: Sequence[Ch
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[Table]:
-    """Members that failed, by cause: the same cause at another step or pass is the same."""
+    """Members that failed, by cause: the same cause at another step or pass is the same.
+
+    Returns:
+        For each cause how many, at which points, of which verticals, and what trains them again.
+    """
     found: dict[str, dict[str, Table]] = {}
     for outcome in outcomes:
         for row in outcome.table["students"]:
             if row["status"] == "failed":
                 cause = re.sub(r" (at|after) \w+ \d+", "", row["reason"])
-                found.setdefault(cause, {})[f"{outcome.point.name} {row['member']}"] = row
+                found.setdefault(cause, {})[outcome.point.name, row["member"]] = row
     return [
-        {"cause": cause, "members": len(rows), "verticals": sorted({row["vertical"] for row in rows.values()})}
+        {
+            "cause": cause,
+            "members": len(rows),
+            "points": list(dict.fromkeys(point for point, _ in rows)),
+            "verticals": sorted({row["vertical"] for row in rows.values()}),
+            "remedy": AGAIN,
+        }
         for cause, rows in found.items()
     ]
 

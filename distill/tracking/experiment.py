@@ -82,6 +82,8 @@ class Experiment:
         """
         record = waiting.record
         run = (self._opened(run_id) if run_id else None) or self._created(waiting, parent)
+        if not run.fresh and run.tags.get("mlflow.runName") != record.name:
+            self._client.update_run(run.id, name=record.name)
         self._log(record, run, waiting.at)
         self._name_data(record, run)
         if record.model:

@@ -180,7 +180,7 @@ def test_plan_prints_its_stages(call: Call, monkeypatch: pytest.MonkeyPatch) -> 
     result = call("plan", QUICKSTART)
     assert result.code == 0
     assert "teacher" in result.out
-    assert "12,345" in result.out
+    assert "12.1 KiB" in result.out
     assert "members: 3" in result.out
     assert json.loads(call("plan", QUICKSTART, "--json", "-").out) == planned
 

@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, closed forms, brute force, and what must not change them."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -34,6 +35,13 @@ def test_cross_entropy_keeps_its_digits_far_out() -> None:
     wrong = metrics.cross_entropy(logit, np.array([1, 1, 1, 0, 0]))
     np.testing.assert_allclose(right, [0, math.exp(-50), math.log(2), math.exp(-50), 0], rtol=1e-12)
     np.testing.assert_allclose(wrong, [1000, 50, math.log(2), 50, 1000], rtol=1e-12)
+
+
+def test_cross_entropy_of_what_is_not_finite_is_not_either_and_warns_nobody() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        costs = metrics.cross_entropy([np.inf, -np.inf, np.inf, np.nan, 0.0], [1, 0, 0, 1, 1])
+    assert np.isfinite(costs).tolist() == [False] * 4 + [True]
 
 
 def test_cross_entropy_of_a_probability_is_least_at_that_probability() -> None:

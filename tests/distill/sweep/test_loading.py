@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from distill.errors import RecipeError
 from distill.recipe import load as load_recipe
 from distill.sweep import Sweep, is_sweep, load
-from distill.sweep.points import names
+from distill.sweep.points import check_patterns, names
 
 RECIPE = """
 name: tiny
@@ -125,8 +125,8 @@ colour: red
         (4, "learning_rate: expected a number above 0, not -2"),
         (5, 'unknown key. Did you mean "epochs"'),
         (6, "grid.store: a sweep varies data, teacher, teachers, students and seed"),
-        (7, "grid.students.seeds: expected a list"),
-        (8, "random.students.train.beta1: expected a range"),
+        (7, "grid.students.seeds: expected a list of values. Write [3]."),
+        (8, "random.students.train.beta1: expected a low below the high, not 2 and 1"),
         (9, "colour: unknown key"),
     ):
         assert any(fault.startswith(f"sweep.yaml:{line}:") and words in fault for fault in told), (words, told)
@@ -139,6 +139,37 @@ def test_the_base_must_be_there(folder: Path) -> None:
     (folder / "sweep.yaml").write_text("grid: {seed: [1]}")
     with pytest.raises(RecipeError, match="base: expected the path of a recipe"):
         load(folder / "sweep.yaml")
+
+
+def test_the_base_is_a_recipe(folder: Path) -> None:
+    """Of a sweep that is said, and not what it lacks to be a recipe."""
+    (folder / "other.yaml").write_text("base: tiny.yaml\ngrid: {seed: [1, 2]}\n")
+    (folder / "sweep.yaml").write_text("base: other.yaml\ngrid: {students.seeds: [1, 2]}\n")
+    with pytest.raises(RecipeError) as error:
+        load(folder / "sweep.yaml")
+    (fault,) = error.value.faults
+    assert "sweep.yaml:1:1: base" in fault.where and fault.what == '"other.yaml" is a sweep, not a recipe.'
+
+
+@pytest.mark.parametrize("text", ["grid: {seed: [1, 2", "grid: {seed: 'one}"])
+def test_of_a_file_that_is_no_yaml_no_more_is_said(folder: Path, text: str) -> None:
+    """It may well name its base."""
+    (told,) = faults(folder, text)
+    assert "this is not YAML" in told
+
+
+def test_a_range_says_what_is_wrong_with_it(folder: Path) -> None:
+    """Each of its faults; one that is none at all is shown how."""
+    ranges = {
+        "{low: 2, high: 1}": "expected a low below the high, not 2 and 1.",
+        "{low: 0.5, high: 0.5}": "expected a low below the high, not 0.5 and 0.5.",
+        "{low: 0, high: 1, log: true}": "expected a low above 0 where log is true, not 0.",
+        "{low: 1}": "expected a range. Write {low",
+    }
+    for text, words in ranges.items():
+        (told,) = faults(folder, f"random: {{n: 2, students.train.weight_decay: {text}}}")
+        assert f"random.students.train.weight_decay: {words}" in told
+    assert len(faults(folder, "random: {n: 2, students.train.weight_decay: {low: 0, high: -1, log: true}}")) == 2
 
 
 def test_what_is_varied_is_not_overridden_or_varied_twice(folder: Path) -> None:
@@ -155,9 +186,48 @@ def test_only_students_have_settings_by_vertical(folder: Path) -> None:
     assert len(faults(folder, text)) == 2
 
 
-def test_equal_points_are_one(folder: Path) -> None:
-    """However they were written."""
-    assert len(sweep(folder, "grid: {students.train.epochs: [1, 1, 2]}").points) == 2
+def test_equal_draws_are_one_point(folder: Path) -> None:
+    """Of eight whole numbers between two, two differ."""
+    assert len(sweep(folder, "random: {n: 8, students.train.epochs: {low: 1, high: 2}}").points) == 2
+
+
+def test_a_value_that_is_given_twice_is_told(folder: Path) -> None:
+    """As a key is; maps and lists are values, too."""
+    (told,) = faults(folder, "grid:\n  students.train.epochs: [1, 2,\n    1]")
+    assert told.startswith("sweep.yaml:4:5: grid.students.train.epochs: 1 is given twice.")
+    assert "[8] is given twice" in faults(folder, "grid: {students.model.hidden: [[8], [8, 4], [8]]}")[0]
+
+
+def test_a_name_has_what_tells_its_point_apart(folder: Path) -> None:
+    """A key with one value is no part of it; a sweep of one point says what that is."""
+    text = "grid: {students.train.learning_rate: [0.1], students.train.epochs: [1, 2]}"
+    assert [point.name for point in sweep(folder, text).points] == ["epochs=1", "epochs=2"]
+    (point,) = sweep(folder, "grid: {students.train.learning_rate: [0.1]}").points
+    assert point.name == "learning_rate=0.1"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("Cofee*", "Coffee House"),
+        ("*_rial", "travel_rail"),
+        ("travel_ar", "travel_air"),
+        ("[Bb]aar", "Bar"),
+        ("zzz?", None),
+        ("??", None),
+    ],
+)
+def test_a_pattern_that_fits_no_vertical_is_told_with_the_nearest(
+    folder: Path, pattern: str, meant: str | None
+) -> None:
+    """Those that fit are not."""
+    setting = "{students.train.epochs: 7}"
+    points = sweep(folder, f"verticals: {{'{pattern}': {setting}, 'travel*': {setting}}}").points
+    with pytest.raises(RecipeError) as error:
+        check_patterns(points, ["Coffee House", "Bar", "travel_air", "travel_rail"])
+    (told,) = map(str, error.value.faults)
+    assert told.startswith(f"verticals.{pattern}: fits no vertical. ")
+    assert told.endswith(f'Did you mean "{meant}"?' if meant else "Valid: Bar, Coffee House, travel_air, travel_rail.")
 
 
 def test_a_recipe_is_no_sweep(folder: Path) -> None:

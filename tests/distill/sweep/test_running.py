@@ -91,6 +91,18 @@ def test_a_plan_counts_every_student_once(before: dict) -> None:
     assert before["seconds"] > 0 and before["cached"] == 0
 
 
+def test_settings_for_a_vertical_that_is_not_there_are_refused(
+    folder: Path, before: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the plan, and by the sweep before it trains a teacher; the other pattern fits."""
+    monkeypatch.setattr("distill.sweep.pool.teach", lambda *_: pytest.fail("a teacher was trained"))
+    text = "base: tiny.yaml\nverticals: {vertcal_2: {students.seeds: 2}, '*_1': {students.seeds: 2}}"
+    wrong = loaded(folder, text, "wrong")
+    for verb in (plan, lambda sweep: run(sweep, Progress())):
+        with pytest.raises(RecipeError, match='^verticals.vertcal_2: fits no vertical. Did you mean "vertical_2"?'):
+            verb(wrong)
+
+
 def test_members_of_several_points_stand_in_one_stack(folder: Path, table: dict) -> None:
     """Rates, dropout, weights, temperatures, starts and schedules differ within it; another shape is another stack."""
     found = find(Store(folder / "mlruns").cohorts)
@@ -166,11 +178,18 @@ def test_a_new_value_adds_only_itself(folder: Path, sweep: Sweep, table: dict) -
     assert len(children) == 28 + 4
 
 
-def test_what_points_share_is_recorded_once(table: dict) -> None:
-    """A control of two points is one run."""
+def test_what_points_share_is_recorded_once(folder: Path, table: dict) -> None:
+    """A control of two points is one run, and has no name of one of them."""
     controls = [row for row in table["students"] if row["arm"] == "control" and row["vertical"] == "vertical_0"]
     assert len(controls) == 4 and len({row["run_id"] for row in controls}) == 3
     assert controls[0]["run_id"] == controls[1]["run_id"]
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    names = {row["point"]: client.get_run(row["run_id"]).info.run_name for row in controls}
+    first, second, third, fourth = names
+    plain = "vertical_0/control/0"
+    assert names == {first: plain, second: plain, third: f"{plain} {third}", fourth: f"{plain} {fourth}"}
 
 
 def test_what_has_not_been_run_cannot_be_compared(folder: Path, table: dict) -> None:

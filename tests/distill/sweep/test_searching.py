@@ -64,7 +64,7 @@ def test_what_cannot_be_searched_is_told(tmp_path: Path) -> None:
     """All of it at once; ends of ranges are tried as recipes."""
     said = faults(tmp_path, f"{SEARCH}  students.model.dropuot: {{low: 0.0, high: 0.5}}\ngrid: {{seed: [1, 2]}}\n")
     assert "cannot stand beside search" in said and "dropuot" in said
-    assert "expected a range" in faults(tmp_path, SEARCH.replace("high: 1.0}", "high: -1.0}"))
+    assert "expected a low below the high" in faults(tmp_path, SEARCH.replace("high: 1.0}", "high: -1.0}"))
     assert "logit.weight" in faults(tmp_path, SEARCH.replace("high: 1.0}", "high: 7.0}"))
     assert "random.n" not in faults(tmp_path, SEARCH.replace("n: 4", "n: 0"))
     said = faults(tmp_path, SEARCH.replace("batch: 2", "batch: 0"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,10 +71,13 @@ def test_a_sweep_with_failures_ends_with_1_and_says_whose_they_are(call: Callabl
     (failure,) = table["failures"]
     assert failure["members"] == 4 and "finite" in failure["cause"]
     assert failure["verticals"] == ["vertical_0", "vertical_1"]
+    assert failure["points"] == ["learning_rate=1e+30"] and "--retry-failed" in failure["remedy"]
+    assert "Warning" not in said.err
     assert [point["failed"] for point in table["points"]] == [0, 4]
     assert json.loads(call("compare", "sweep.yaml", "--json", "-").out) == table
     shown = call("compare", "sweep.yaml").out
-    assert "learning_rate=1e+30" in shown and "finite" in shown
+    assert re.search(r"finite +4 +learning_rate=1e\+30 +vertical_0, vertical_1", shown)
+    assert shown.count("--retry-failed trains them again") == 1
     again = call("sweep", "sweep.yaml", "--retry-failed", "--json", "-")
     assert "4 students that failed are trained again" in again.err
     assert json.loads(again.out)["failures"] == table["failures"]
@@ -120,6 +124,30 @@ def test_slurm_runs_every_share_and_then_the_table(call: Callable[..., Said], tm
     assert "--array=0-2" in array and "--requeue" in array and "--dependency=afterany:42" in last
     shares = [f"1: sweep sweep.yaml seed=3 --share {number}/3" for number in range(3)]
     assert (tmp_path / "called").read_text().splitlines() == [*shares, "1: sweep sweep.yaml seed=3"]
+
+
+def test_a_plan_is_as_long_as_a_screen_and_says_what_it_leaves_out(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON has all of it, in bytes."""
+    table = {
+        "points": [{"point": f"seed={number}", "members": 4} for number in range(1023)],
+        "cohorts": [{"members": 4092, "bytes": 3 << 19, "memory": 5 << 29}],
+        "bytes": 3 << 19,
+        "memory": 5 << 29,
+        "seconds": 12.3456,
+    }
+    monkeypatch.setattr("distill.sweep.plan", lambda sweep: table)
+    shown = call("plan", "sweep.yaml").out
+    assert "seed=19" in shown and "seed=20" not in shown and "... and 1,003 more points" in shown
+    assert re.search(r"4,092 +1\.5 MiB +2\.5 GiB", shown) and "bytes: 1.5 MiB\nmemory: 2.5 GiB\n" in shown
+    assert "seconds: 12.35 to train the students; the teacher and validation are not counted" in shown
+    assert json.loads(call("plan", "sweep.yaml", "--json", "-").out) == table
+
+
+def test_sync_with_nothing_to_send_says_no_more(call: Callable[..., Said]) -> None:
+    """An error there is none."""
+    assert call("sync", "sweep.yaml").out == "sent: 0\nwaiting: 0\n"
 
 
 def test_what_does_not_exist_is_answered(call: Callable[..., Said]) -> None:

@@ -155,6 +155,15 @@ def test_a_changed_record_updates_its_run(store):
     assert [(point.step, point.value) for point in points] == [(0, 0.7), (50, 0.6), (99, 0.5)]
 
 
+def test_a_new_name_is_given_to_the_same_run(store):
+    named = replace(student(1), parent=None, name="travel/distilled/1 weight=0.5")
+    deliver(store, named)
+    deliver(store, replace(named, name="travel/distilled/1"))
+    runs = store.runs()
+    assert list(runs) == ["travel/distilled/1"]
+    assert runs["travel/distilled/1"].info.status == "FINISHED"
+
+
 def test_there_and_back_ends_with_the_last(store):
     with Tracker(store.uri, store.experiment, store.folder) as tracker:
         for ne in (0.9, 0.8, 0.9):
