@@ -99,7 +99,7 @@ def test_settings_for_a_vertical_that_is_not_there_are_refused(
     text = "base: tiny.yaml\nverticals: {vertcal_2: {students.seeds: 2}, '*_1': {students.seeds: 2}}"
     wrong = loaded(folder, text, "wrong")
     for verb in (plan, lambda sweep: run(sweep, Progress())):
-        with pytest.raises(RecipeError, match='^verticals.vertcal_2: fits no vertical. Did you mean "vertical_2"?'):
+        with pytest.raises(RecipeError, match=r'^verticals\.vertcal_2: fits no vertical\. Did you mean "vertical_2"'):
             verb(wrong)
 
 
