@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from distill.columns import SIGNS
 from distill.report import diagrams, figures, svg
-from distill.report.lines import SIGNS, Row
+from distill.report.lines import Row
 from distill.report.sentences import percent, sentences
 from distill.report.style import SCRIPT, STYLE
 from distill.report.tables import number, span, students, summed

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from distill.report.lines import SIGNS, Line, Row, groups
+from distill.columns import SIGNS
+from distill.report.lines import Line, Row, groups
 from distill.report.sentences import percent
 
 
@@ -83,7 +84,7 @@ def number(form: str) -> Callable[[float | None], str]:
 
 def share(value: float | None) -> str:
     """A share in per cent."""
-    return "\N{EN DASH}" if value is None else percent(round(value, 2) + 0.0).replace("-", "\N{MINUS SIGN}")
+    return "\N{EN DASH}" if value is None else percent(value).replace("-", "\N{MINUS SIGN}")
 
 
 def span(row: Row, name: str = "ne_gain") -> str:
