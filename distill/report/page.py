@@ -144,7 +144,8 @@ def gains(students: Sequence[Row]) -> dict[str, float | None]:
 
 def _students(table: Row) -> str:
     search = '<input type="search" placeholder="search a vertical" aria-label="search a vertical">'
-    lead = f'<p class="soft">A click on a head sorts. {search} <span id="found"></span></p>'
+    whole = '<label><input type="checkbox" id="whole"> all columns</label>'
+    lead = f'<p class="soft tools">{search} {whole} <span>A click on a head sorts.</span> <span id="found"></span></p>'
     return f"<h2>Students</h2>{lead}{students(table)}"
 
 
