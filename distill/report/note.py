@@ -65,12 +65,13 @@ def _between(row: Row) -> str:
 
 def _cells(line: Line, notes: Sequence[Footnote]) -> str:
     row = line.row
-    gap = ("" if row["gap_closed"] is None else percent(row["gap_closed"])) + marked(line, notes)
+    mark = marked(line, notes)
+    gap = ("-" if mark else "") if row["gap_closed"] is None else percent(row["gap_closed"])
     span = "" if row["ne_gain_low"] is None else f"{row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f}"
     entropies = ["" if row[name] is None else f"{row[name]:.4f}" for name in ("ne_teacher", "ne_control", "ne")]
     gain = "" if row["ne_gain"] is None else f"{row['ne_gain']:+.4f}"
     sizes = f"{row['rows_train']:,}", f"{row['rows_test']:,}"
-    return _bar_separated([line.name, *sizes, *entropies, gain, span, gap, f"{SIGNS[line.word]} {line.word}"])
+    return _bar_separated([line.name, *sizes, *entropies, gain, span, gap + mark, f"{SIGNS[line.word]} {line.word}"])
 
 
 def _left_out(table: Row, hidden: int) -> list[str]:

@@ -171,7 +171,7 @@ class TestTerminal:
         assert f"² a gap without an interval: {unsure} (shoes)." in text
         assert "no gap: no rows" not in text, "what has no gain is told elsewhere"
         note = markdown(table_of(*rows))
-        assert "| ¹ | ▲ helped |" in note and "| 20 %² | ▲ helped |" in note
+        assert "| -¹ | ▲ helped |" in note and "| 20 %² | ▲ helped |" in note
         assert f"¹ no gap: {worse} (v0, v1, v2 and" in note
 
     def test_a_choice_says_that_the_rest_is_about_all(self) -> None:
