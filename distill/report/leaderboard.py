@@ -27,7 +27,7 @@ from distill.evidence import (
 from distill.recipe.outcome import Evidence
 from distill.report.exam import Exam, exam, sums
 from distill.report.method import domains, method, pooled
-from distill.report.reliability import together
+from distill.report.reliability import by_vertical, together
 from distill.report.results import Entry, Results
 from distill.report.scores import entropy, number, scores, undefined
 from distill.report.sentences import rounded
@@ -69,6 +69,7 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
         "domains": domains(pairs, settings.level),
         "slices": slices(exams, results.slices, settings, seed),
         "reliability": together([one for _, one in exams]),
+        "calibration_by_vertical": by_vertical([one for _, one in exams]),
         "pooled": pooled(pairs),
     }
 

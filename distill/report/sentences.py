@@ -36,7 +36,9 @@ def sentences(table: Row, level: float) -> list[str]:
         *_method(table.get("method", {})),
         *_gap(table, level),
         *_hops(summary),
+        *_calibration(table.get("calibration_by_vertical", {})),
         *(KINDS[kind] for kind in kinds),
+        *_reach(found),
         *_limits(found, summary),
     ]
 
@@ -135,6 +137,31 @@ def _gap(table: Row, level: float) -> list[str]:
     }
     known = [text.format(percent(summary[name])) for name, text in names.items() if summary[name] is not None]
     return [*said, f"That share by vertical: {', '.join(known)}."] if known else said
+
+
+def _calibration(found: Row) -> list[str]:
+    """How far each arm is off, vertical by vertical: over all rows, too many clicks here make up for too few there."""
+    names = {"distilled": "the students", "control": "the controls", "teacher": "the teacher"}
+    off = {arm: found[arm]["relative"] for arm in names if found.get(arm, {}).get("relative") is not None}
+    if "distilled" not in off:
+        return []
+    said = ", ".join(f"{percent(value)} for {names[arm]}" for arm, value in off.items())
+    return [f"Predicted and observed clicks of a vertical differ, on average, by {said}."]
+
+
+def _reach(found: list[Line]) -> list[str]:
+    """How much of the training rows the teacher had scored, and how old its knowledge was on the test rows."""
+    rows = {line.row["vertical"]: line.row for line in found}.values()
+    scored = [(row["coverage"], row["rows_train"]) for row in rows if row.get("coverage") is not None]
+    ages = [row["knowledge_age"] for row in rows if row.get("knowledge_age") is not None]
+    total = sum(count for _, count in scored)
+    share = sum(part * count for part, count in scored) / total if total else 1.0
+    said = [f"It had scored {percent(share)} of the students' training rows."] if round(share, 2) < 1 else []
+    return said + ([f"The last label that it had seen is {_days(max(ages))} older than the test rows."] if ages else [])
+
+
+def _days(days: float) -> str:
+    return f"{24 * days:.1f} hours" if days < 1 else f"{days:.1f} days"
 
 
 def _span(low: float, high: float) -> str:

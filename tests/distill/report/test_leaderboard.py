@@ -54,6 +54,7 @@ WHOLE = (
     "domains",
     "slices",
     "reliability",
+    "calibration_by_vertical",
     "pooled",
 )
 
@@ -475,6 +476,19 @@ class TestBeyondRows:
         assert even["ne"] == pytest.approx(float(metrics.normalized_entropy(logit, label)))
         assert even["ne_gain"] == pytest.approx(float(metrics.normalized_entropy(control, label)) - even["ne"])
         assert even["ne_gain_low"] < even["ne_gain"] < even["ne_gain_high"]
+
+    def test_calibration_within_verticals_is_its_definition(self) -> None:
+        """Distances of predicted and observed clicks over those observed, each vertical by its rows."""
+        results = run(self.WORLDS, self.NOISES)
+        found = table_of(results)["calibration_by_vertical"]
+        for arm in ("distilled", "control"):
+            off, rows = 0.0, 0
+            for entry in (one for one in results.entries if one.arm == arm):
+                label = self.WORLDS[entry.vertical].label[:, 0].astype(float)
+                predicted = (1 / (1 + np.exp(-entry.logit[:, 0].astype(float)))).sum()
+                off, rows = off + len(label) * abs(predicted - label.sum()) / label.sum(), rows + len(label)
+            assert found[arm]["relative"] == pytest.approx(off / rows)
+            assert found[arm]["kept"] == 1
 
     def test_reliability_holds_everybody_who_scored(self) -> None:
         found = table_of(run(self.WORLDS, self.NOISES))["reliability"]

@@ -244,6 +244,16 @@ class TestSentences:
             table_of(*rows, row("f", rows_wanted=1))
         )
 
+    def test_calibration_coverage_and_age_of_knowledge(self) -> None:
+        rows = [row("a", coverage=0.5, knowledge_age=0.25, rows_train=100), row("b", coverage=1.0, rows_train=300)]
+        off = {"distilled": {"relative": 0.05}, "control": {"relative": 0.04}, "teacher": {"relative": None}}
+        said = self.said(table_of(*rows) | {"calibration_by_vertical": off})
+        assert "clicks of a vertical differ, on average, by 5 % for the students, 4 % for the controls." in said
+        assert "It had scored 88 % of the students' training rows." in said
+        assert "The last label that it had seen is 6.0 hours older than the test rows." in said
+        plain = self.said(table_of(row("a", coverage=1.0)))
+        assert "had scored" not in plain and "older" not in plain and "differ, on" not in plain
+
     def test_what_is_undefined_is_not_made_up(self) -> None:
         said = self.said(table_of(row("a"), gap_closed_low=None, gap_closed_high=None, gap_closed_without_top10=None))
         assert "no interval: the teacher's lead is not sure" in said
