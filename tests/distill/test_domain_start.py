@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "model",
     [
         "{class: students.DNN, embedding: 4, hidden: [8, 6]}",
-        "{class: students.DeepFM, embedding: 4, hidden: [8]}",
+        pytest.param("{class: students.DeepFM, embedding: 4, hidden: [8]}", marks=pytest.mark.slow),
         "{class: students.DCNv2, embedding: 4, hidden: [8]}",
     ],
     ids=["DNN", "DeepFM", "DCNv2"],
