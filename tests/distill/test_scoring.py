@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from at_hand import small_log
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
-from distill.data.settings import DataSettings, World
-from distill.data.synthetic import generate
+from distill.data.settings import DataSettings
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.recipe.sections import TrainedTeacher
 from distill.scoring import Lesson, _folds, knowledge_of, manifest_of
 
-FRAME = generate(World(verticals=4, domains=2, users=60, items=40, rows=2400, days=6))
+FRAME = small_log()
 TRAIN_SETTINGS = {"epochs": 1, "batch": 64, "learning_rate": 5e-3}
 
 

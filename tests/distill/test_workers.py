@@ -4,9 +4,9 @@ import multiprocessing
 import pickle
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
+from at_hand import same
 
 from distill import workers
 from distill.cohort import Cohort, find
@@ -63,7 +63,9 @@ class Run:
     def apart(self, count: int):
         """In processes that get their job as one that is started anew does."""
         job = pickle.loads(pickle.dumps(self.job))
-        return lambda cohorts, courses: train_apart(cohorts, dict.fromkeys(courses, job), count, courses[self.stack].tell)
+        return lambda cohorts, courses: train_apart(
+            cohorts, dict.fromkeys(courses, job), count, courses[self.stack].tell
+        )
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +76,6 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def alone(job: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Student]:
     return job.train(tmp_path_factory.mktemp("alone"), train_in_turn)
-
-
-def same(ours: list[Student], theirs: list[Student]) -> bool:
-    return all(
-        one.member == other.member and np.array_equal(one.logit, other.logit) and one.losses == other.losses
-        for one, other in zip(ours, theirs, strict=True)
-    )
 
 
 @pytest.mark.parametrize(
