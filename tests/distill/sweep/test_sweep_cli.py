@@ -137,7 +137,7 @@ def test_a_plan_is_as_long_as_a_screen_and_says_what_it_leaves_out(
         "memory": 5 << 29,
         "seconds": 12.3456,
     }
-    monkeypatch.setattr("distill.sweep.plan", lambda sweep: table)
+    monkeypatch.setattr("distill.sweep.planning.plan", lambda sweep: table)
     shown = call("plan", "sweep.yaml").out
     assert "seed=19" in shown and "seed=20" not in shown and "... and 1,003 more points" in shown
     assert re.search(r"4,092 +1\.5 MiB +2\.5 GiB", shown) and "bytes: 1.5 MiB\nmemory: 2.5 GiB\n" in shown
