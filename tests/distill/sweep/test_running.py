@@ -14,7 +14,9 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe import load as load_recipe
 from distill.store import Store
-from distill.sweep import Sweep, compare, load, plan, run, train_share
+from distill.sweep import Sweep, compare, load
+from distill.sweep.planning import plan
+from distill.sweep.running import run, train_share
 
 RECIPE = """
 name: tiny
