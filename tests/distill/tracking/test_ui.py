@@ -82,7 +82,7 @@ def test_what_a_person_sees(store, link: str, page: Page) -> None:
     order = [seen.index(f"vertical_{number:02d}/distilled/0") for number in range(11, 6, -1)]
     assert order == sorted(order), "the greatest gain comes first"
     assert "/control/0" not in seen
-    for column in ("distill.verdict", "ne_gain_low", "ne_gain_high"):
+    for column in ("distill.verdict", "ne_teacher"):
         page.wait(f"document.body.innerText.includes('{column}')", seconds=120)
 
     page.open(link.replace("=TABLE", "=CHART"), width=1900, height=1600)
