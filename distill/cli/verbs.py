@@ -49,7 +49,7 @@ def plan(
     ] = None,
     impressions: Annotated[float, typer.Option(min=1, help="Of one day.")] = 1e10,
 ) -> None:
-    """Say what a run or a sweep would do and what of it is done; train nothing.
+    """Say what a run or a sweep would do and what of it is done; train nothing for good.
 
     Of a sweep, a dozen steps of one cohort of each shape that was never trained here are timed and forgotten.
     """
