@@ -5,15 +5,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from distill.data.settings import DataSettings
+from distill.layers.embedding import INITIAL_SPREAD, FieldEmbedding
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.recipe.moves import Distill, DomainDistill
 from distill.recipe.outcome import Evidence, Gates, Tracking
 from distill.recipe.trainer import Trainer
 from distill.types import FeatureSchema, Settings
+
+Criterion = Literal["ne", "auc"]
 
 MODEL_RATES = ("dropout",)
 """Keys of a ranker's `Config` that change no shape."""
@@ -26,6 +30,8 @@ class Model(BaseModel):
 
     path: str = Field(alias="class")
     """Class path, such as `students.DCNv2`."""
+    spread: float = Field(default=INITIAL_SPREAD, gt=0, exclude_if=lambda spread: spread == INITIAL_SPREAD)
+    """Standard deviation of fresh embeddings; those that begin at zero stay there."""
 
     @property
     def config(self) -> Settings:
@@ -40,7 +46,8 @@ class Model(BaseModel):
     @property
     def shape(self) -> dict[str, Any]:
         """The rest: what all members of a stack have in common."""
-        return {"class": self.path, **self.config.model_dump(mode="json", by_alias=True, exclude=set(MODEL_RATES))}
+        settings = self.config.model_dump(mode="json", by_alias=True, exclude=set(MODEL_RATES))
+        return {"class": self.path, **settings} | ({} if self.spread == INITIAL_SPREAD else {"spread": self.spread})
 
     def build(self, schema: FeatureSchema, settings: Mapping[str, float] = MappingProxyType({})) -> Ranker:
         """A fresh ranker with random weights from torch's global generator.
@@ -50,7 +57,11 @@ class Model(BaseModel):
             settings: of a member; what they say of `rates` holds.
         """
         own = {name: settings[name] for name in self.rates if name in settings}
-        return resolve(self.path)(schema, self.config.model_copy(update=own))
+        ranker = resolve(self.path)(schema, self.config.model_copy(update=own))
+        with torch.no_grad():
+            for table in (one for one in ranker.modules() if isinstance(one, FieldEmbedding)):
+                table.weight.mul_(self.spread / INITIAL_SPREAD)
+        return ranker
 
 
 class Train(Settings):
@@ -64,8 +75,11 @@ class Train(Settings):
     """Fewest steps of a pass; where rows are few, a step takes fewer of them."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Step size of Adam at the start."""
-    schedule: Literal["linear", "constant"] = "linear"
-    """How the learning rate goes on: to zero over the member's own steps, or as it is."""
+    schedule: Literal["linear", "constant", "plateau"] = "linear"
+    """How the learning rate goes on: to zero over the member's own steps, as it is, or to a tenth after each pass that
+    was no better than the best one before, on the student's own validation rows, by what `stopping` goes by."""
+    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
+    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -97,8 +111,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
-    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
-    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """How the learning rate goes on: to zero over all steps, or as it is."""
     share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
     """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
@@ -179,7 +193,10 @@ class Domains(Settings):
 
 
 class Stopping(Settings):
-    """When a student has learned enough, by normalized entropy on validation rows; the same rule for both arms."""
+    """When a student has learned enough, by its validation rows; the same rule for both arms."""
+
+    by: Criterion = Field(default="ne", exclude_if=lambda by: by == "ne")
+    """What is to be least: normalized entropy, or (`auc`) pairs of a click and a non-click in the wrong order."""
 
     own_positives: int = Field(default=400, ge=1)
     """Clicks, and as many non-clicks, among its validation rows from which a student decides for itself; smaller ones
