@@ -34,7 +34,7 @@ class DeepFM(Ranker):
         self.linear = Linear(self.first_order.numbers, 1)
         self.embedding = FieldEmbedding(schema, config.embedding)
         fields, numbers = self.embedding.fields, self.embedding.numbers
-        self.pairs = FactorizationMachine(fields, config.embedding, numbers, first, relu=not config.batch_norm)
+        self.pairs = FactorizationMachine(fields, config.embedding, numbers, first, bare=config.batch_norm)
         self.norm = BatchNormReLU(first) if config.batch_norm else nn.Identity()
         self.dropout = Dropout(config.dropout, salt=1000)
         self.mlp = MLP(first, rest, config.dropout, batch_norm=config.batch_norm)

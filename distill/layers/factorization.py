@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from distill.layers.linear import Linear
 from distill.layers.stacking import StackedFunction, affine, affine_, applied
 
 
@@ -68,17 +69,16 @@ class FactorizationMachine(nn.Module):
         width: numbers of one field's vector.
         numbers: number of numeric inputs, which take part in no pair.
         outputs: width of the linear layer.
-        relu: whether the layer's negative outputs become zero.
+        bare: whether the layer is left without bias and ReLU, for a norm to follow.
     """
 
-    def __init__(self, fields: int, width: int, numbers: int, outputs: int, *, relu: bool = True) -> None:
+    def __init__(self, fields: int, width: int, numbers: int, outputs: int, *, bare: bool = False) -> None:
         super().__init__()
-        self.relu = relu
-        self.layer = nn.Linear(fields * width + numbers, outputs)
+        self.layer = Linear(fields * width + numbers, outputs, relu=not bare, bias=not bare)
 
     def forward(
         self, fields: Float[Tensor, "*members rows fields width"], numbers: Float[Tensor, "*members rows numbers"]
     ) -> tuple[Float[Tensor, "*members rows outputs"], Float[Tensor, "*members rows 1"]]:
         """What the layer gives, and the sum over all pairs."""
-        layer, pairs, _ = applied(Factorize, self.relu, self.layer.weight, self.layer.bias, fields, numbers)
+        layer, pairs, _ = applied(Factorize, self.layer.relu, self.layer.weight, self.layer.bias, fields, numbers)
         return layer, pairs

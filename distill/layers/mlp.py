@@ -27,7 +27,9 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [inputs, *hidden]
-        self.layers = nn.ModuleList(Linear(*pair, relu=not batch_norm) for pair in pairwise(widths))
+        self.layers = nn.ModuleList(
+            Linear(*pair, relu=not batch_norm, bias=not batch_norm) for pair in pairwise(widths)
+        )
         self.norms = nn.ModuleList(BatchNormReLU(width) if batch_norm else nn.Identity() for width in hidden)
         self.dropouts = nn.ModuleList(Dropout(dropout, salt * 1000 + layer) for layer in range(len(hidden)))
         self.width = widths[-1]
