@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
+from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Tables
 from distill.recipe.moves import Distill, LogitChannel, Pacing
 from distill.recipe.sections import Students
@@ -172,7 +173,9 @@ def _member(
     batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
-    common += [tables, FORMAT, *_thinned(impressions)]
+    common += [tables, FORMAT, *_thinned(impressions)] + (
+        [] if students.spread == INITIAL_SPREAD else [students.spread]
+    )
     lesson = _lesson(students, knowledge, settings) if arm == "distilled" else []
     return Member(
         vertical=vertical,

@@ -5,11 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from distill.data.settings import DataSettings
-from distill.layers.embedding import INITIAL_SPREAD, FieldEmbedding
+from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.recipe.moves import Distill, DomainDistill
@@ -30,8 +29,6 @@ class Model(BaseModel):
 
     path: str = Field(alias="class")
     """Class path, such as `students.DCNv2`."""
-    spread: float = Field(default=INITIAL_SPREAD, gt=0, exclude_if=lambda spread: spread == INITIAL_SPREAD)
-    """Standard deviation of fresh embeddings; those that begin at zero stay there."""
 
     @property
     def config(self) -> Settings:
@@ -46,8 +43,7 @@ class Model(BaseModel):
     @property
     def shape(self) -> dict[str, Any]:
         """The rest: what all members of a stack have in common."""
-        settings = self.config.model_dump(mode="json", by_alias=True, exclude=set(MODEL_RATES))
-        return {"class": self.path, **settings} | ({} if self.spread == INITIAL_SPREAD else {"spread": self.spread})
+        return {"class": self.path, **self.config.model_dump(mode="json", by_alias=True, exclude=set(MODEL_RATES))}
 
     def build(self, schema: FeatureSchema, settings: Mapping[str, float] = MappingProxyType({})) -> Ranker:
         """A fresh ranker with random weights from torch's global generator.
@@ -57,11 +53,7 @@ class Model(BaseModel):
             settings: of a member; what they say of `rates` holds.
         """
         own = {name: settings[name] for name in self.rates if name in settings}
-        ranker = resolve(self.path)(schema, self.config.model_copy(update=own))
-        with torch.no_grad():
-            for table in (one for one in ranker.modules() if isinstance(one, FieldEmbedding)):
-                table.weight.mul_(self.spread / INITIAL_SPREAD)
-        return ranker
+        return resolve(self.path)(schema, self.config.model_copy(update=own))
 
 
 class Train(Settings):
@@ -214,6 +206,8 @@ class Students(Settings):
     """Fewest training rows of a vertical that gets a student."""
     seeds: int = Field(default=1, ge=1)
     """Students per vertical and arm, which differ in their seed."""
+    spread: float = Field(default=INITIAL_SPREAD, gt=0, exclude_if=lambda spread: spread == INITIAL_SPREAD)
+    """Standard deviation of fresh embeddings; those that begin at zero stay there."""
     train: Train = Train()
     """How they learn."""
     stopping: Stopping = Stopping()

@@ -156,7 +156,8 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
 
 
 PUBLISHED = {
-    "model": {"class": "students.DeepFM", "embedding": 4, "hidden": [8], "batch_norm": True, "spread": 1e-4},
+    "model": {"class": "students.DeepFM", "embedding": 4, "hidden": [8], "batch_norm": True},
+    "spread": 1e-4,
     "train": SETTINGS["train"] | {"l2": 0.05, "tables": "adam", "schedule": "plateau", "clip": 0.5},
     "stopping": {"by": "auc"},
 }
