@@ -90,11 +90,11 @@ def test_it_is_as_good_as_published(name: str, tmp_path: Path) -> None:
 
 
 def written(folder: Path) -> Path:
-    """A set in the published format, in which users like apps of their own kind; labels are 1 and -1."""
+    """A set in the published format, in which some users like more and some apps are liked more; labels are 1 and -1."""
     generator = np.random.default_rng(derived_seed(0, "frappe"))
     for split, rows in (("train", 3000), ("validation", 600), ("test", 600)):
         user, item, context = (generator.integers(0, high, rows) for high in (40, 60, 7))
-        liked = generator.random(rows) < np.where(user % 3 == item % 3, 0.8, 0.15)
+        liked = generator.random(rows) < 1 / (1 + np.exp(-2.0 * (user % 3 + item % 3 - 2)))
         fields = [user, 100 + item, *(200 + 10 * place + context for place in range(8))]
         lines = zip(np.where(liked, 1, -1), *fields, strict=True)
         text = "".join(f"{label} {' '.join(f'{number}:1' for number in ids)}\n" for label, *ids in lines)
@@ -110,4 +110,4 @@ def test_the_recipe_learns_from_the_published_format(name: str, tmp_path: Path) 
     small = ["students.train.batch=256", "students.train.l2=0.001", "students.train.learning_rate=0.01"]
     recipe = recipe_of(path, name, {"hidden": [16, 16, 16]}, *small, "students.train.epochs=12")
     assert recipe.students.model.config.batch_norm and recipe.students.train.schedule == "plateau"
-    assert aucs(recipe)[0] > 0.75  # The best possible is about .83.
+    assert aucs(recipe)[0] > 0.8  # The best possible is about .88.

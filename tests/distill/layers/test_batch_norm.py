@@ -1,11 +1,17 @@
 """Batch norm: torch's own for one ranker, and for each member of a stack what it would be alone."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from distill.errors import RecipeError
 from distill.fleet import Fleet
 from distill.layers import BatchNormReLU
+from distill.recipe import load
+
+QUICKSTART = Path(__file__).resolve().parents[3] / "recipes" / "quickstart.yaml"
 
 WIDTH, ROWS = 4, (9, 5, 1)
 """Rows of each member of a stack; the others fill it up."""
@@ -75,3 +81,9 @@ def test_who_tries_it_out_leaves_no_trace() -> None:
     before = {name: value.clone() for name, value in fleet.state(0).items()}
     assert fleet.direct(rows)
     assert all(torch.equal(value, before[name]) for name, value in fleet.state(0).items())
+
+
+def test_who_scores_while_learning_may_not_have_it() -> None:
+    with pytest.raises(RecipeError, match=r"teacher\.model\.batch_norm: is for students"):
+        load(QUICKSTART, ["teacher.model={class: students.DNN, batch_norm: true}"])
+    assert load(QUICKSTART, ["students.model.batch_norm=true"]).students.model.config.batch_norm
