@@ -90,7 +90,7 @@ def test_it_is_as_good_as_published(name: str, tmp_path: Path) -> None:
 
 
 def written(folder: Path) -> Path:
-    """A set in the published format, in which some users like more and some apps are liked more; labels are 1 and -1."""
+    """A set in the published format: some users like more, and some apps are liked more; labels are 1 and -1."""
     generator = np.random.default_rng(derived_seed(0, "frappe"))
     for split, rows in (("train", 3000), ("validation", 600), ("test", 600)):
         user, item, context = (generator.integers(0, high, rows) for high in (40, 60, 7))
