@@ -69,8 +69,8 @@ def changes(before: Log, now: Log, kind: str | None) -> dict[str, Any]:
 
     Returns:
         `since`: fingerprint of the one before; `verticals_kept`: how many verticals have the same rows in the same
-        order, so that what learnt from nothing else is found again; for `new`, `changed` and `gone` parts their number, verticals,
-        rows and days, and the first and the last day.
+        order, so that what learnt from nothing else is found again; for `new`, `changed` and `gone` parts their number,
+        verticals, rows and days, and the first and the last day.
     """
     old, new = (_by_name(log) for log in (before, now))
     kept = sum(now.digests[name] == digest for name, digest in before.digests.items() if name in now.digests)
@@ -100,7 +100,7 @@ def _summed(found: Mapping[tuple[str, int], tuple[int, int]], kind: str | None) 
 
 
 def _named(day: int, kind: str | None) -> str | int | None:
-    """A date; of numbers too small to be seconds since 1970, and of those beyond all calendars, the number of the day."""
+    """A date; of numbers too small or too large to be seconds since 1970 the number of the day."""
     if kind is None:
         return None
     counted = not kind.startswith("Date") and not FEW <= day < MANY
