@@ -60,7 +60,7 @@ def compare(
     with silence():
         recipe, tables = found(runs, overrides)
     first, plain = next(iter(tables.values())), _known(baseline or next(iter(tables)), list(tables))
-    refused = _gated(first, recipe) if gate else _refusals(first, recipe)
+    refused = _gated(first, recipe) if gate else _refusals(first, recipe) if report else []
     if report is not None:
         others = dict(list(tables.items())[1:])
         report.write_text(_page(first, recipe, named, refused, others), encoding="utf-8")

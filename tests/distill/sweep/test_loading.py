@@ -200,12 +200,13 @@ def test_every_shipped_sweep_loads_and_opens_with_how_to_run_it(path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "starts"), [("channels", [None, "domain", "teacher"]), ("synthetic_channels", [None, "teacher"])]
+    ("name", "starts"), [("channels", [None, "domain"]), ("synthetic_channels", [None, "teacher"])]
 )
 def test_the_ablation_has_every_combination_of_channels_but_the_control(name: str, starts: list[str | None]) -> None:
     [path] = [path for path in SHIPPED if path.stem == name]
     overrides = ["data.path=rows.parquet"] if name == "channels" else []
     channels = [point.recipe.students.distill for point in load(path, overrides).points]
+    channels = [one for one in channels if one.logit.head == "serving"]
     found = [(one.logit.weight > 0, one.sharing and one.sharing.source, one.input is not None) for one in channels]
     assert set(found) == set(product([False, True], starts, [False, True])) - {(False, None, False)}
     assert len(found) == len(set(found))
