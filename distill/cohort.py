@@ -115,7 +115,9 @@ class Cohort:
         checkpoints = Checkpoints(self.folder / "checkpoints")
         with whole_folder(self.folder / "trained") as draft:
             view = course.seen(self.members[0])
-            recorder = Recorder(course.students.train.epochs, self.members, course.impressions, view)
+            students = course.students
+            rows, by = course.impressions, students.stopping.by
+            recorder = Recorder(students.train.epochs, self.members, rows, view, by)
             pace = _train(self.members, course, recorder, checkpoints)
             recorder.save(draft)
             write_json(draft / "members.json", [member._asdict() for member in self.members])
@@ -126,7 +128,7 @@ class Cohort:
         """What training showed."""
         record = read_json(self.folder / "trained" / "record.json")
         validations = [
-            Validation(np.array([np.nan if x is None else x for x in one["cross_entropy"]]), *one["rest"])
+            Validation(_numbers(one["cross_entropy"]), *one["rest"], _numbers(one.get("misordered", [])))
             for one in record["validations"]
         ]
         failed = {int(place): why for place, why in record["failed"].items()}
@@ -169,6 +171,11 @@ class Cohort:
         return read_json(self.folder / "students" / "passes.json")
 
 
+def _numbers(costs: Sequence[float | None]) -> np.ndarray:
+    """Costs of passes, NaN where there is none."""
+    return np.array([np.nan if cost is None else cost for cost in costs])
+
+
 def _state(path: Path, place: int) -> dict[str, Tensor]:
     """The tensors of one member, from a file of those of all."""
     prefix = f"{place}/"
@@ -194,6 +201,7 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first, groups)
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
+    learner.setbacks = recorder.setbacks
     course.tell(steps.seen(first))
     view = course.seen(members[0])
     feed = feed_of(course, view, steps, seeds, first)
@@ -223,7 +231,8 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     """
     students, settings = course.students, [member.settings for member in members]
     seeds = tuple(member.random_seed for member in members)
-    pace = Pace(Rates.of(settings), steps, seeds, students.train.schedule, members[0].tables)
+    train = students.train
+    pace = Pace(Rates.of(settings), steps, seeds, train.schedule, members[0].tables, train.clip)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
     objective = Objective(
         _distillation(course, settings),

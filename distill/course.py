@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from distill.data.impressions import Impressions, View
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
+from distill.layers.embedding import INITIAL_SPREAD, FieldEmbedding
 from distill.member import DOMAIN, SHARED, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
@@ -69,6 +71,9 @@ class Course(NamedTuple):
         """A member before its first step; random weights are drawn from torch's global generator."""
         view = self.seen(member)
         ranker = self.students.model.build(view.schema(member.vertical), member.settings)
+        with torch.no_grad():
+            for table in (one for one in ranker.modules() if isinstance(one, FieldEmbedding)):
+                table.weight.mul_(self.students.spread / INITIAL_SPREAD)
         copied = self.students.distill.copies and member.arm == "distilled"
         if self.tables is not None and (copied or SHARED in member.settings):
             self.tables().start(ranker, view, member.vertical)

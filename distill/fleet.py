@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.func import functional_call, vmap
@@ -135,9 +136,21 @@ class Fleet(nn.Module):
 
     def set_clock(self, clock: Tensor) -> None:
         """Tells every random layer each member's seed and step, `[members, 2]`."""
-        for name in self._buffers_of:
-            if name.rpartition(".")[2] == "clock":
-                self._tensor(name).copy_(clock)
+        for buffer in self._told("clock"):
+            buffer.copy_(clock)
+
+    def set_rows(self, weight: Float[Tensor, "members rows"]) -> None:
+        """Tells every layer that reckons over rows how many each member has; those behind them fill up its batch.
+
+        Args:
+            weight: of the rows, 0 for those that fill up a batch.
+        """
+        layers = self._told("rows")
+        if layers:
+            place = torch.arange(1, weight.shape[-1] + 1, device=weight.device)
+            last = ((weight > 0) * place).amax(-1)
+            for buffer in layers:
+                buffer.copy_(last)
 
     def train(self, mode: bool = True) -> "Fleet":
         """Sets the members to training or evaluation, as for any module."""
@@ -165,6 +178,10 @@ class Fleet(nn.Module):
         """Inputs on the device of the stack."""
         device = self._tensor(self._names[0]).device
         return tree_map(lambda tensor: tensor.to(device), inputs)
+
+    def _told(self, leaf: str) -> list[Tensor]:
+        """The buffers of one name, whatever layer they belong to."""
+        return [self._tensor(name) for name in self._buffers_of if name.rpartition(".")[2] == leaf]
 
     def _tensor(self, name: str) -> Tensor:
         return getattr(self, _flat(name))

@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,9 @@ _PLUGINS: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true"
 NEVER = -1
 """Stands for the step at which a member fails that does not."""
 
+SLOWER = 0.1
+"""What is left of a learning rate after a pass that brought nothing, where it is kept as long as passes do."""
+
 LIVE = "live"
 """Name, in a state, of the members that are still in the stack: whether each is sound."""
 
@@ -38,14 +41,21 @@ class Pace(NamedTuple):
     rates: Rates
     steps: Int[Tensor, " members"]
     seeds: tuple[int, ...]
-    schedule: Literal["linear", "constant"]
+    schedule: Literal["linear", "constant", "plateau"]
     tables: Tables = "adam"
     """How tables of embeddings are stepped."""
     longest: float | None = None
     """Norm of a member's gradient above which it is shortened; None leaves all as they are."""
 
-    def scale(self, step: int) -> list[float]:
-        """The share of each member's learning rate that is left at `step`."""
+    def scale(self, step: int, setbacks: Sequence[int]) -> list[float]:
+        """The share of each member's learning rate that is left.
+
+        Args:
+            step: which.
+            setbacks: passes of each member before it that brought nothing.
+        """
+        if self.schedule == "plateau":
+            return [SLOWER**count for count in setbacks]
         if self.schedule == "constant":
             return [1.0] * len(self.steps)
         return (1 - step / self.steps).clamp_min(0).tolist()
@@ -68,6 +78,7 @@ class Learner(LightningModule):
 
     Attributes:
         served: what the members said in the last step, before they learnt from it.
+        setbacks: passes of each member that brought nothing, kept up to date by whoever judges them.
     """
 
     def __init__(
@@ -91,6 +102,7 @@ class Learner(LightningModule):
         self._resumed: dict[str, Tensor] = {}
         self.costs = torch.zeros(len(pace.seeds))
         self.served: Prediction | None = None
+        self.setbacks: Sequence[int] = [0] * len(pace.seeds)
         self.compiled, self.cost = compiled, self._cost
 
     def configure_model(self) -> None:
@@ -124,6 +136,7 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch, summed over members."""
         self._keep_pace(self.first_step + index, len(batch.weight))
+        self.fleet.set_rows(batch.weight)
         if self.compiled:
             self._get_ready(batch, first=index == 0)
         losses, self.served = self.cost(batch, self._progress(self.first_step + index, len(batch.weight)))
@@ -176,7 +189,8 @@ class Learner(LightningModule):
 
     def _goes_on(self) -> dict[str, Tensor]:
         moments = {f"adam/{name}": moment for name, moment in self.adam.snapshot().items()}
-        return dict(self.named_parameters()) | moments | {"costs": self.costs}
+        taken_down = {name: one for name, one in self.named_buffers() if one.is_floating_point()}
+        return dict(self.named_parameters()) | taken_down | moments | {"costs": self.costs}
 
     def _narrow(self, live: int) -> None:
         if live < len(self.fleet):
@@ -186,7 +200,7 @@ class Learner(LightningModule):
 
     def _keep_pace(self, step: int, live: int) -> None:
         self._narrow(live)
-        self.adam.scale = self.pace.scale(step)
+        self.adam.scale = self.pace.scale(step, self.setbacks)
         self.fleet.set_clock(torch.tensor([[seed, step] for seed in self.pace.seeds[:live]]))
 
     def _watch(self, cost: Float[Tensor, " members"], step: int) -> None:

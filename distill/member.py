@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
 from distill.inputs import NAME
+from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Tables
 from distill.recipe.moves import Distill, LogitChannel, Pacing
 from distill.recipe.sections import Students
@@ -194,6 +195,7 @@ def _member(
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common += [tables, FORMAT, *_thinned(impressions)]
+    common += [] if students.spread == INITIAL_SPREAD else [students.spread]
     taught = _lesson(students, settings) if arm == "distilled" else []
     lesson, together = ([source, *taught] if taught else [] for source in (heard.own, heard.all))
     return Member(

@@ -14,7 +14,9 @@ from distill.feed import logits
 from distill.files import read_json, write_json
 from distill.fleet import Fleet
 from distill.member import Member
-from distill.metrics import base_entropy, cross_entropy
+from distill.metrics import auc, base_entropy, cross_entropy
+from distill.recipe.sections import Criterion
+from distill.stopping import setbacks
 
 
 class Recorder:
@@ -25,16 +27,22 @@ class Recorder:
         members: those of the cohort.
         impressions: the rows.
         view: their features.
+        by: what a pass is judged by.
 
     Attributes:
         failed: place of a member -> why it failed.
+        setbacks: how many passes of each member were no better than its best one before.
     """
 
-    def __init__(self, passes: int, members: Sequence[Member], impressions: Impressions, view: View) -> None:
+    def __init__(
+        self, passes: int, members: Sequence[Member], impressions: Impressions, view: View, by: Criterion = "ne"
+    ) -> None:
+        self.by, self.setbacks = by, [0] * len(members)
         self.members, self.impressions, self.view = members, impressions, view
         self.rows = [impressions.select(VALID, member.vertical) for member in members]
         self.weights: list[dict[str, Tensor]] = [{} for _ in range(passes)]
         self.cross_entropy: list[list[float | None]] = [[None] * passes for _ in members]
+        self.misordered: list[list[float | None]] = [[None] * passes for _ in members]
         self.curves: list[list[float]] = [[] for _ in members]
         self.cosines: list[list[float | None]] = [[] for _ in members]
         self.failed: dict[int, str] = {}
@@ -47,7 +55,7 @@ class Recorder:
             rows, correction = [self.rows[place] for place in places], self.impressions.correction("students")
             said = logits(fleet.some(places), self.view, rows, correction)
             for one, logit in zip(sound, said, strict=True):
-                self.cross_entropy[one.member][one.number - 1] = self._cost(logit, self.rows[one.member])
+                self._judge(one, logit)
                 self.curves[one.member].append(one.loss)
 
     def agree(self, place: int, cosine: float) -> None:
@@ -59,8 +67,8 @@ class Recorder:
         for number, weights in enumerate(self.weights, 1):
             save_file(weights, folder / f"pass-{number}.safetensors")
         validations = [
-            {"cross_entropy": sums, "rest": self._rest(rows)}
-            for sums, rows in zip(self.cross_entropy, self.rows, strict=True)
+            {"cross_entropy": sums, "misordered": pairs, "rest": self._rest(rows)}
+            for sums, pairs, rows in zip(self.cross_entropy, self.misordered, self.rows, strict=True)
         ]
         known = {"curves": self.curves, "cosines": self.cosines, "failed": self.failed}
         write_json(folder / "record.json", {"validations": validations} | known)
@@ -70,6 +78,8 @@ class Recorder:
         self.weights = [load_file(folder / f"pass-{number}.safetensors") for number in range(1, len(self.weights) + 1)]
         record: dict[str, Any] = read_json(folder / "record.json")
         self.cross_entropy = [one["cross_entropy"] for one in record["validations"]]
+        self.misordered = [one["misordered"] for one in record["validations"]]
+        self.setbacks[:] = map(setbacks, self._costs)
         self.curves, self.cosines = record["curves"], record.get("cosines", self.cosines)
         self.failed = {int(place): reason for place, reason in record["failed"].items()}
 
@@ -82,9 +92,19 @@ class Recorder:
         self.weights[ended.number - 1] |= {f"{ended.member}/{name}": tensor for name, tensor in weights.items()}
         return True
 
-    def _cost(self, logit: Tensor, rows: np.ndarray) -> float | None:
-        total = float(cross_entropy(logit.numpy(), *self._truth(rows)).sum())
-        return total if np.isfinite(total) else None
+    @property
+    def _costs(self) -> list[list[float | None]]:
+        """What each pass of each member is judged by."""
+        return self.misordered if self.by == "auc" else self.cross_entropy
+
+    def _judge(self, ended: Pass, logit: Tensor) -> None:
+        """Takes down how a member does on its validation rows."""
+        label, weight = self._truth(self.rows[ended.member])
+        scores, number = logit.numpy(), ended.number - 1
+        self.cross_entropy[ended.member][number] = _finite(cross_entropy(scores, label, weight).sum())
+        tasks = zip(scores.T, label.T, weight.T, strict=True)
+        self.misordered[ended.member][number] = _finite(sum(misordered(*task) for task in tasks))
+        self.setbacks[ended.member] = setbacks(self._costs[ended.member])
 
     def _rest(self, rows: np.ndarray) -> tuple[float, int, int]:
         label, weight = self._truth(rows)
@@ -96,3 +116,19 @@ class Recorder:
         """Labels and weights, `[rows, tasks]`; a label that does not exist weighs nothing."""
         known = self.impressions
         return known.label[rows], known.worth(rows)[:, None] * known.valid[rows]
+
+
+def misordered(logit: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+    """Weight of the pairs of a click and a non-click that are scored in the wrong order; ties count half.
+
+    Unlike AUC it can be added up over verticals.
+
+    >>> misordered(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 1, 0, 1]), np.ones(4))
+    0.5
+    """
+    pairs = float((label * weight).sum() * ((1 - label) * weight).sum())
+    return pairs * (1 - auc(logit, label, weight)) if pairs else 0.0
+
+
+def _finite(cost: float) -> float | None:
+    return float(cost) if np.isfinite(cost) else None

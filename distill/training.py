@@ -15,6 +15,7 @@ from distill.files import read_json, write_json
 from distill.learner import accelerator
 from distill.member import Member, cohorts
 from distill.metrics import base_entropy, cross_entropy
+from distill.recipe.sections import Stopping
 from distill.stopping import decide
 
 STEP_ROWS = 16_384
@@ -100,9 +101,8 @@ def pooled_students(
     stacks = {member.fingerprint: member.stack for member in members}
     ours = {cohort: stack for cohort in find(folder) if (stack := _stack(cohort, stacks))}
     undecided = [(cohort, courses[stack]) for cohort, stack in ours.items() if not cohort.judged]
-    for bound in sorted({course.students.stopping.own_positives for _, course in undecided}):
-        same = [pair for pair in undecided if pair[1].students.stopping.own_positives == bound]
-        _judge(same, bound, stopping)
+    for rule in dict.fromkeys(course.students.stopping for _, course in undecided):
+        _judge([pair for pair in undecided if pair[1].students.stopping == rule], rule, stopping)
     found = {
         student.member.fingerprint: student
         for cohort in ours
@@ -167,12 +167,12 @@ def wanting(members: Iterable[Member], folder: Path, device: str = "cpu") -> lis
     return [Cohort(folder, group) for group in cohorts(new.values(), rows)]
 
 
-def _judge(undecided: Sequence[tuple[Cohort, Course]], own_positives: int, stopping: Path) -> None:
+def _judge(undecided: Sequence[tuple[Cohort, Course]], rule: Stopping, stopping: Path) -> None:
     """Decides after which pass each member is taken, over all cohorts at once, since a group may stand in several."""
     members = [member for cohort, _ in undecided for member in cohort.members]
     validations = [one for cohort, _ in undecided for one in cohort.result().validations]
     settled = _settled({member.group for member in members}, stopping)
-    passes, now = decide(members, validations, own_positives, settled)
+    passes, now = decide(members, validations, rule, settled)
     for group in now.keys() - settled.keys():
         write_json(stopping / f"{group}.json", now[group])
     for cohort, course in undecided:

@@ -33,6 +33,8 @@ class DCNv2(Ranker):
         """Width of each hidden layer of the perceptron."""
         dropout: float = Field(default=0.0, ge=0, lt=1)
         """Share of the perceptron's hidden units dropped while training."""
+        batch_norm: bool = False
+        """Whether hidden units are normalised over the rows of a step, before their ReLU."""
 
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
@@ -40,7 +42,7 @@ class DCNv2(Ranker):
         self.embedding = FieldEmbedding(schema, config.embedding)
         width, layers = self.embedding.width, config.cross_layers
         self.cross = Cross(width, layers) if config.rank is None else LowRankCross(width, layers, config.rank)
-        self.mlp = MLP(width, config.hidden, config.dropout)
+        self.mlp = MLP(width, config.hidden, config.dropout, batch_norm=config.batch_norm)
         self.head = Linear(self.mlp.width + (0 if self.stacked else width), len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 

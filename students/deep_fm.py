@@ -6,7 +6,7 @@ Guo, Tang, Ye, Li and He, DeepFM: A Factorization-Machine based Neural Network f
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from distill.layers import MLP, Dropout, FactorizationMachine, FieldEmbedding, Linear
+from distill.layers import MLP, BatchNormReLU, Dropout, FactorizationMachine, FieldEmbedding, Linear
 from distill.ranker import Ranker
 from distill.types import Features, FeatureSchema, Prediction, Settings
 
@@ -23,6 +23,8 @@ class DeepFM(Ranker):
         """Width of each hidden layer; the last one is the representation."""
         dropout: float = Field(default=0.0, ge=0, lt=1)
         """Share of the hidden units dropped while training."""
+        batch_norm: bool = False
+        """Whether hidden units are normalised over the rows of a step, before their ReLU."""
 
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
@@ -31,9 +33,11 @@ class DeepFM(Ranker):
         nn.init.zeros_(self.first_order.weight)
         self.linear = Linear(self.first_order.numbers, 1)
         self.embedding = FieldEmbedding(schema, config.embedding)
-        self.pairs = FactorizationMachine(self.embedding.fields, config.embedding, self.embedding.numbers, first)
+        fields, numbers = self.embedding.fields, self.embedding.numbers
+        self.pairs = FactorizationMachine(fields, config.embedding, numbers, first, bare=config.batch_norm)
+        self.norm = BatchNormReLU(first) if config.batch_norm else nn.Identity()
         self.dropout = Dropout(config.dropout, salt=1000)
-        self.mlp = MLP(first, rest, config.dropout)
+        self.mlp = MLP(first, rest, config.dropout, batch_norm=config.batch_norm)
         self.head = Linear(self.mlp.width, len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 
@@ -41,6 +45,6 @@ class DeepFM(Ranker):
         weights, numbers = self.first_order.vectors(features)
         fields, _ = self.embedding.vectors(features)
         layer, pairs = self.pairs(fields, numbers)
-        representation = self.mlp(self.dropout(layer))
+        representation = self.mlp(self.dropout(self.norm(layer)))
         single = weights.sum(-2) + self.linear(numbers)
         return Prediction(self.head(representation) + pairs + single, representation)

@@ -23,11 +23,13 @@ class DNN(Ranker):
         """Width of each hidden layer; the last one is the representation."""
         dropout: float = Field(default=0.0, ge=0, lt=1)
         """Share of the hidden units dropped while training."""
+        batch_norm: bool = False
+        """Whether hidden units are normalised over the rows of a step, before their ReLU."""
 
     def __init__(self, schema: FeatureSchema, config: Config) -> None:
         super().__init__()
         self.embedding = FieldEmbedding(schema, config.embedding)
-        self.mlp = MLP(self.embedding.width, config.hidden, config.dropout)
+        self.mlp = MLP(self.embedding.width, config.hidden, config.dropout, batch_norm=config.batch_norm)
         self.head = Linear(self.mlp.width, len(schema.tasks))
         nn.init.zeros_(self.head.bias)
 

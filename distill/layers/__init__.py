@@ -2,6 +2,7 @@
 
 from distill.layers.activation_unit import ActivationUnit
 from distill.layers.attention import TargetAttention
+from distill.layers.batch_norm import BatchNormReLU
 from distill.layers.cross import Cross, LowRankCross
 from distill.layers.cross_layer import CrossLayerAttention
 from distill.layers.dropout import Dropout
@@ -39,6 +40,7 @@ __all__ = [
     "ActivationUnit",
     "Attending",
     "AttentionPooling",
+    "BatchNormReLU",
     "CandidateAttention",
     "Cross",
     "CrossLayerAttention",

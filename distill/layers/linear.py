@@ -53,11 +53,16 @@ class Linear(nn.Linear):
         inputs: width of what comes in, all pieces together.
         outputs: width of what goes out.
         relu: whether negative outputs become zero.
+        bias: False where a norm follows, which would take it off again: its gradient would be noise, and a step of Adam
+            is as long for noise as for anything.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, relu: bool = False) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, inputs: int, outputs: int, *, relu: bool = False, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
         self.relu = relu
+        if not bias:
+            del self.bias
+            self.register_buffer("bias", torch.zeros(outputs), persistent=False)
 
     def forward(self, *pieces: Float[Tensor, "*members rows _"]) -> Float[Tensor, "*members rows {self.out_features}"]:
         return applied(Affine, self.relu, self.weight, self.bias, *pieces)

@@ -13,7 +13,7 @@ from distill.errors import suggestion
 from distill.recipe.channels import channel_findings
 from distill.recipe.finding import Finding
 from distill.recipe.grouping import group_findings
-from distill.recipe.sections import CrossFit, OutsideTeacher, Recipe, Score, Teacher, TimeAhead, TrainedTeacher
+from distill.recipe.sections import CrossFit, Model, OutsideTeacher, Recipe, Score, Teacher, TimeAhead, TrainedTeacher
 from distill.recipe.together import together_findings
 from distill.recipe.tree import KeyPath
 
@@ -38,6 +38,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from channel_findings(recipe)
     yield from together_findings(recipe)
     yield from _l2(recipe)
+    yield from _batch_norm(recipe)
     yield from group_findings(recipe)
     yield from _store(recipe)
     yield from _alias(recipe)
@@ -250,6 +251,21 @@ def _l2(recipe: Recipe) -> Iterator[Finding]:
             path = (*place, "train", "l2")
             what = f"pulls at every embedding, and tables: {train.tables} may step only those that were read."
             yield Finding(path, what, "Say tables: adam beside it.", (path, (*place, "train", "tables")))
+
+
+def _batch_norm(recipe: Recipe) -> Iterator[Finding]:
+    """Who scores a row before learning from it does so in training, where batch norm looks at other rows as well."""
+    models: dict[KeyPath, Model] = {
+        (*path, "model"): one.model for path, one in teacher_paths(recipe).items() if isinstance(one, TrainedTeacher)
+    }
+    if recipe.domains is not None:
+        models[("domains", "model")] = recipe.domains.model or recipe.students.model
+    for path, model in models.items():
+        if getattr(model.config, "batch_norm", False):
+            place = (*path, "batch_norm")
+            yield Finding(
+                place, "is for students: a teacher's score must not depend on other rows.", "Set false.", (path,)
+            )
 
 
 def _alias(recipe: Recipe) -> Iterator[Finding]:

@@ -8,12 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from distill.data.settings import DataSettings
+from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Rates, Tables, table_rule
 from distill.ranker import Ranker, resolve
 from distill.recipe.moves import Distill, DomainDistill
 from distill.recipe.outcome import Evidence, Gates, Tracking
 from distill.recipe.trainer import Trainer
 from distill.types import FeatureSchema, Settings
+
+Criterion = Literal["ne", "auc"]
 
 MODEL_RATES = ("dropout",)
 """Keys of a ranker's `Config` that change no shape."""
@@ -64,8 +67,11 @@ class Train(Settings):
     """Fewest steps of a pass; where rows are few, a step takes fewer of them."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Step size of Adam at the start."""
-    schedule: Literal["linear", "constant"] = "linear"
-    """How the learning rate goes on: to zero over the member's own steps, or as it is."""
+    schedule: Literal["linear", "constant", "plateau"] = "linear"
+    """How the learning rate goes on: to zero over the member's own steps, as it is, or to a tenth after each pass that
+    was no better than the best one before, on the student's own validation rows, by what `stopping` goes by."""
+    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
+    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
@@ -97,8 +103,8 @@ class TeacherTrain(Train):
     """Passes over the training rows at most. Time-ahead scoring allows one."""
     batch: int = Field(default=1024, ge=1)
     """Rows of one step."""
-    clip: float | None = Field(default=None, gt=0, exclude_if=lambda clip: clip is None)
-    """Norm of the gradient of all weights together above which it is shortened; nothing is where none is given."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """How the learning rate goes on: to zero over all steps, or as it is."""
     share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
     """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 
@@ -179,7 +185,10 @@ class Domains(Settings):
 
 
 class Stopping(Settings):
-    """When a student has learned enough, by normalized entropy on validation rows; the same rule for both arms."""
+    """When a student has learned enough, by its validation rows; the same rule for both arms."""
+
+    by: Criterion = Field(default="ne", exclude_if=lambda by: by == "ne")
+    """What is to be least: normalized entropy, or (`auc`) pairs of a click and a non-click in the wrong order."""
 
     own_positives: int = Field(default=400, ge=1)
     """Clicks, and as many non-clicks, among its validation rows from which a student decides for itself; smaller ones
@@ -197,6 +206,8 @@ class Students(Settings):
     """Fewest training rows of a vertical that gets a student."""
     seeds: int = Field(default=1, ge=1)
     """Students per vertical and arm, which differ in their seed."""
+    spread: float = Field(default=INITIAL_SPREAD, gt=0, exclude_if=lambda spread: spread == INITIAL_SPREAD)
+    """Standard deviation of fresh embeddings; those that begin at zero stay there."""
     train: Train = Train()
     """How they learn."""
     stopping: Stopping = Stopping()

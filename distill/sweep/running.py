@@ -21,6 +21,7 @@ from distill.report.scores import number
 from distill.store import Store
 from distill.sweep import recording
 from distill.sweep.choosing import choices, chosen, overall, pooled
+from distill.sweep.footprint import footprints
 from distill.sweep.latest import place
 from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
@@ -79,7 +80,10 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             done = sweep._replace(points=[one.point for one in points])
             told = recording.records(done, found, students, [_sources(one, store) for one in points])
             found = _publish(found, told, tracker, progress)
-        found["seconds"] = progress.seconds | {"rows_per_second": _paces(points, store)}
+        known = _paces(points, store)
+        found["seconds"] = progress.seconds | {"rows_per_second": known}
+        taken = footprints(points, students, known)
+        found["points"] = [point | own for point, own in zip(found["points"], taken, strict=True)]
         write_json(place(sweep, store), found)
     return found
 

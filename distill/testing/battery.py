@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from distill.fleet import Fleet
+from distill.layers import BatchNormReLU
 from distill.ranker import Ranker, resolve
 from distill.testing.examples import example_schemas
 from distill.testing.trial import ROWS, Trial, cast, descend, distance, filled, loss, seeded, set_clock, take
@@ -114,10 +115,11 @@ def check_gradients(trial: Trial) -> None:
 
 
 def check_rows(trial: Trial) -> None:
-    """A row's prediction depends on that row alone."""
+    """A row's prediction depends on that row alone; in training too, but for batch norm."""
     ranker, features = trial.build(), trial.features()
     changed = tree_map(lambda mine, other: torch.cat([other[:1], mine[1:]]), features, trial.features(5))
-    for training in (True, False):
+    looks_around = any(isinstance(layer, BatchNormReLU) for layer in ranker.modules())
+    for training in (False,) if looks_around else (True, False):
         ranker.train(training)
         moved = distance(take(ranker(features), slice(1, None)), take(ranker(changed), slice(1, None)))
         _require(moved < ROUNDING, f"a change of another row moved it by {moved:.2g} {_mode(training)}")

@@ -15,9 +15,12 @@ from distill.data.impressions import TEST, Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.feed import predictions
 from distill.knowledge import Knowledge
+from distill.learner import Pace
 from distill.member import Member, roster
+from distill.optimizer import Rates
 from distill.recipe.sections import Students
 from distill.recorder import Recorder
+from distill.stopping import setbacks
 from distill.training import Student, forget_failed, train_students, wanting
 
 SETTINGS = {
@@ -133,6 +136,59 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
     assert equal(trained(course(impressions, knowledge, count), tmp_path), whole[1])
     assert (first > 0) == (every == 0.0)
     assert not list(tmp_path.rglob("*.draft")) and not list(tmp_path.rglob("checkpoints"))
+
+
+PUBLISHED = {
+    "model": {"class": "students.DeepFM", "embedding": 4, "hidden": [8], "batch_norm": True},
+    "spread": 1e-4,
+    "train": SETTINGS["train"] | {"l2": 0.05, "tables": "adam", "schedule": "plateau", "clip": 0.5},
+    "stopping": {"by": "auc"},
+}
+"""How toolkits train that publish numbers."""
+
+
+def test_settings_of_published_numbers_are_the_members_own(
+    impressions: Impressions, knowledge: Knowledge, tmp_path: Path
+) -> None:
+    """Batch norm, plateaus and clipping: who trains with others learns what it would have learned alone."""
+    lesson = course(impressions, knowledge, **PUBLISHED)
+    everyone = members(lesson)
+    together = trained(lesson, tmp_path / "together", everyone)
+    for place in (0, 5):
+        (alone,) = trained(lesson, tmp_path / f"alone-{place}", [everyone[place]._replace(group="its own")])
+        assert np.allclose(alone.losses, together[place].losses, rtol=1e-4)
+        assert np.allclose(alone.validation, together[place].validation, rtol=1e-3, equal_nan=True)
+
+
+def test_a_pass_that_brings_nothing_slows_its_member_alone() -> None:
+    pace = Pace(Rates.of([]), torch.tensor([9, 9, 9]), (0, 1, 2), "plateau")
+    assert pace.scale(5, [0, 2, 1]) == pytest.approx([1.0, 0.01, 0.1])
+    assert [setbacks(costs) for costs in ([2.0, 1.0], [1.0, 2.0, 3.0, 0.5], [1.0, 1.0, None])] == [0, 2, 1]
+
+
+def test_a_killed_run_with_statistics_goes_on_with_the_same_numbers(
+    impressions: Impressions, knowledge: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What batch norm has taken down, and how often a member was slowed, are in the checkpoint."""
+    monkeypatch.setattr("distill.cohort.CHECKPOINT", 0.0)
+    whole, seen = trained(course(impressions, knowledge, **PUBLISHED), tmp_path / "whole"), []
+
+    def die(rows: int) -> None:
+        seen.append(rows)
+        if len(seen) > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        trained(course(impressions, knowledge, die, **PUBLISHED), tmp_path / "cut")
+    assert equal(trained(course(impressions, knowledge, **PUBLISHED), tmp_path / "cut"), whole)
+
+
+def test_fresh_embeddings_are_spread_as_the_recipe_says(impressions: Impressions, knowledge: Knowledge) -> None:
+    lesson = course(impressions, knowledge, **PUBLISHED)
+    member = members(lesson)[0]
+    torch.manual_seed(0)
+    weight = lesson.fresh(member).embedding.weight
+    assert weight.std().item() == pytest.approx(1e-4, rel=0.2)
 
 
 def test_a_new_vertical_costs_one_vertical(impressions: Impressions, knowledge: Knowledge, tmp_path: Path) -> None:

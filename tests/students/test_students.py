@@ -32,6 +32,9 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 SWITCHES: list[tuple[str, dict[str, Any]]] = [
+    ("DNN", {"batch_norm": True}),
+    ("DeepFM", {"batch_norm": True}),
+    ("DCNv2", {"batch_norm": True}),
     ("DCNv2", {"structure": "stacked"}),
     ("DCNv2", {"rank": 2}),
     ("FinalMLP", {"contexts": (("item", "age"), ("topics", "text"))}),

@@ -22,7 +22,8 @@ def _part(path: Path) -> pl.LazyFrame:
     rows = pl.scan_csv(path, separator=" ", has_header=False, new_columns=["label", *FIELDS], infer_schema=False)
     label = (pl.col("label").cast(pl.Float64) > 0).cast(pl.Int8)
     vertical = pl.format("daytime_{}", pl.col("daytime").str.extract(r"^(\d+):"))
-    return rows.select(label, *ids, vertical.alias("vertical"), pl.lit(split).alias("split"))
+    whole = pl.lit("frappe").alias("whole")  # For a student of all rows, as others train.
+    return rows.select(label, *ids, vertical.alias("vertical"), whole, pl.lit(split).alias("split"))
 
 
 FRAPPE = PublicSet(

@@ -145,6 +145,13 @@ def test_each_point_has_the_leaderboard_of_its_recipe(folder: Path, table: dict)
     assert whole["points"][0]["ne_gain"] == one["summary"]["ne_gain"]
 
 
+def test_each_point_says_what_its_students_take(table: dict) -> None:
+    """The last point is of another shape; all others are of one, and were trained as fast."""
+    *same, other = table["points"]
+    assert len({point["parameters"] for point in same}) == 1 and other["parameters"] != same[0]["parameters"]
+    assert len({point["train_seconds"] for point in same}) == 1 and min(same[0]["train_seconds"], 1) > 0
+
+
 def test_the_best_point_is_chosen_on_validation_rows(table: dict, sweep: Sweep) -> None:
     """Both arms have their own best; the summary is of those, and names no student twice."""
     assert {line["vertical"] for line in table["best"]} == {row["vertical"] for row in table["students"]}
