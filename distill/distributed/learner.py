@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map, tree_map_only
 
 from distill.distributed.adam import RankAdam, everyone
 from distill.distributed.group import device_of
@@ -134,4 +134,4 @@ def _cut(batch: Batch, count: int) -> Iterator[tuple[bool, int, Batch]]:
 
 
 def _rows(batch: Batch, part: slice) -> Batch:
-    return tree_map(lambda tensor: tensor[:, part], batch)
+    return tree_map_only(Tensor, lambda tensor: tensor[:, part], batch)
