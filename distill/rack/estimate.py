@@ -38,12 +38,14 @@ class Job(NamedTuple):
 
     Attributes:
         cost: what one impression takes.
+        blocks: dense parameters in blocks, which are put together one at a time.
         reads: table rows that it reads.
         events: steps of its histories, at full length.
         impressions: of one day.
     """
 
     cost: Cost
+    blocks: int
     reads: int
     events: int
     impressions: float
@@ -136,6 +138,7 @@ def _traffic(job: Job, layout: Layout, batch: int) -> Traffic:
     return traffic(
         layout,
         dense=job.cost.dense,
+        blocks=job.blocks,
         sparse=job.cost.sparse,
         exchanged=reads * job.cost.width,
         ids=reads,
