@@ -40,6 +40,7 @@ class Job(NamedTuple):
         cost: what one impression takes.
         blocks: dense parameters in blocks, which are put together one at a time.
         reads: table rows that it reads.
+        tables: that they lie in; each is told how many are asked of it.
         events: steps of its histories, at full length.
         impressions: of one day.
     """
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     cost: Cost
     blocks: int
     reads: int
+    tables: int
     events: int
     impressions: float
 
@@ -141,7 +143,7 @@ def _traffic(job: Job, layout: Layout, batch: int) -> Traffic:
         blocks=job.blocks,
         sparse=job.cost.sparse,
         exchanged=reads * job.cost.width,
-        ids=reads,
+        ids=batch * (job.reads + job.tables),
         weight=LOW,
         row=LOW,
         interval=INTERVAL,

@@ -70,7 +70,7 @@ def _job(size: Size, schema: FeatureSchema, rack: Rack) -> Job:
     sparse = size.cost.sparse if rack.parameters is None else int(rack.parameters)
     events = sum(field.length for field in schema.sequences if field.ordered)
     cost, blocks = size.cost._replace(sparse=sparse), _in_blocks(size.build, schema)
-    return Job(cost, blocks, schema.reads, events, rack.impressions)
+    return Job(cost, blocks, schema.reads, len(schema.tables), events, rack.impressions)
 
 
 def _in_blocks(build: Callable[[], Ranker], schema: FeatureSchema) -> int:

@@ -21,7 +21,7 @@ class Traffic(NamedTuple):
             backward one.
         scatter: gradients of dense weights, summed over the devices that share them.
         reduce: gradients of a device's own share, summed over the replicas.
-        ids: which rows of tables are wanted.
+        ids: which rows of tables are wanted, and how many of each table.
         rows: those rows, and their gradients on the way back.
         tables: split tables, averaged over their copies; what it is a step, since it happens at an interval.
     """
@@ -56,7 +56,7 @@ def traffic(
         blocks: those of them in blocks, which are taken apart again after the forward pass.
         sparse: parameters in tables.
         exchanged: numbers of table rows that a device's impressions read in a step.
-        ids: ids that they read.
+        ids: numbers that say which, and how many of each table.
         weight: bytes of one dense weight, or of its gradient, on its way.
         row: bytes of one number of a table row on its way.
         interval: steps between two averages of the tables' copies.

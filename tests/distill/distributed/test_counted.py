@@ -27,13 +27,14 @@ def planned(here: Case, trainer: Trainer, batch: int) -> Traffic:
     tables = ranker.embedding.weight
     blocks = units(ranker, lambda: ranker(here.lesson.view.take(torch.arange(1)).features))
     _, shard = trainer.shape
+    cut = trainer.tables == "torchrec"
     return traffic(
-        Layout(trainer.devices, shard, group=trainer.devices if trainer.tables == "torchrec" else 1),
+        Layout(trainer.devices, shard, group=trainer.devices if cut else 1),
         dense=sum(weight.numel() for weight in ranker.parameters()) - tables.numel(),
         blocks=sum(weight.numel() for block in blocks for weight in block.parameters()),
         sparse=tables.numel(),
         exchanged=batch * schema.reads * tables.shape[1],
-        ids=batch * schema.reads,
+        ids=batch * (schema.reads + cut * len(schema.tables)),
         weight=FP32,
         row=FP32,
         interval=1,
