@@ -59,8 +59,13 @@ def test_tables_in_parts_are_the_tables_of_one_process(tmp_path: Path, gang: Cal
 @pytest.mark.slow
 @pytest.mark.dist
 @pytest.mark.usefixtures("torchrec")
-def test_a_killed_process_costs_the_open_shard_and_more_go_on(tmp_path: Path, gang: Callable) -> None:
-    """One of two is killed; four go on from the checkpoint of the two, with tables that lie elsewhere."""
+@pytest.mark.parametrize(
+    "others",
+    [{"strategy": "hsdp", "devices": 4, "mesh": (2, 2), "tables": "torchrec"}, {"strategy": "ddp", "devices": 2}],
+    ids=str,
+)
+def test_a_killed_process_costs_the_open_shard_and_others_go_on(tmp_path: Path, gang: Callable, others: dict) -> None:
+    """One of two is killed; others go on from the checkpoint of the two, with tables that lie elsewhere, or whole."""
     here = case(tmp_path, SMALL, tables="rowwise_adagrad")
     learnt(here.by(), tmp_path / "one")
     told = 0
@@ -77,9 +82,38 @@ def test_a_killed_process_costs_the_open_shard_and_more_go_on(tmp_path: Path, ga
     whole = here.lesson.teacher.model.build(here.lesson.view.schema(None))
     consolidate(table, tmp_path / "weights.safetensors")
     whole.load_state_dict(load_file(tmp_path / "weights.safetensors"))  # all of it, under its own names
-    four = here.by(strategy="hsdp", devices=4, mesh=(2, 2), tables="torchrec")
-    assert gang(4, lambda: learnt(four, tmp_path / "many")) == [0] * 4
+    count = others["devices"]
+    assert gang(count, lambda: learnt(here.by(**others), tmp_path / "many")) == [0] * count
     assert_same(tmp_path / "one", tmp_path / "many", manifest_of(here.lesson).fingerprint)
+
+
+@pytest.mark.slow
+@pytest.mark.dist
+@pytest.mark.usefixtures("torchrec")
+def test_columns_apart_would_make_another_teacher(gang: Callable) -> None:
+    """Why tables are not cut by columns: they read the same, but each part of a row is stepped by its own norm."""
+
+    def work() -> None:
+        torch.manual_seed(0)
+        embedding = FieldEmbedding(example_schema(), 64)
+        table = embedding.weight.detach().clone()
+        cut = torchrec_tables.TorchRecTable("weight", embedding, torch.device("cpu"), ["column_wise"])
+        cut.set_rate(0.1)
+        ids = torch.arange(2)[:, None] + embedding.offset
+        [read] = embedding.read(ids)
+        assert read.equal(table[ids])
+        gradient = torch.randn_like(read)
+        read.backward(gradient)
+        rows = torch.zeros_like(table).index_add_(0, ids.flatten(), gradient.flatten(0, 1))
+        parts = rows.unflatten(-1, (2, 32))  # TorchRec's least part.
+        expected = table - (0.1 * parts / norm(parts)).flatten(-2)
+        assert torch.allclose(cut.whole(), expected, atol=1e-5)
+        assert (table - 0.1 * rows / norm(rows) - expected).abs().max() > 0.01
+
+    def norm(numbers: torch.Tensor) -> torch.Tensor:
+        return numbers.square().mean(-1, keepdim=True).sqrt() + 1e-8
+
+    assert gang(2, work) == [0, 0]
 
 
 def test_who_asks_for_torchrec_hears_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
