@@ -78,7 +78,26 @@ class Member(NamedTuple):
         return f"{self.vertical}/{self.arm}/{self.seed}"
 
 
-def roster(students: Students, impressions: Impressions, view: View, knowledge: str, seed: int) -> list[Member]:
+class Heard(NamedTuple):
+    """Fingerprints of what students hear.
+
+    Attributes:
+        all: of what there is to hear.
+        own: of what the students of one vertical hear of it.
+    """
+
+    all: str
+    own: str
+
+
+def roster(
+    students: Students,
+    impressions: Impressions,
+    view: View,
+    knowledge: str,
+    seed: int,
+    marks: Mapping[str, str] | None = None,
+) -> list[Member]:
     """Every student that a recipe asks for, with its twin.
 
     Args:
@@ -87,14 +106,16 @@ def roster(students: Students, impressions: Impressions, view: View, knowledge: 
         view: what the students see.
         knowledge: fingerprint of what the students hear: of the teacher's table, where they learn from it alone.
         seed: the recipe's.
+        marks: vertical -> digest of all that its students hear, where that is less than all that there is to hear.
     """
     stack, found = stack_of(students, impressions, view, knowledge), []
     for vertical in impressions.verticals:
         drawn = [derived_seed(seed, "student", vertical, number) for number in range(students.seeds)]
         rows = [len(impressions.training_rows(vertical, "students", one)) for one in drawn]
+        heard = Heard(knowledge, (marks or {}).get(vertical, knowledge))
         if min(rows) >= students.min_rows:
             found += [
-                _member(students, impressions, view, knowledge, vertical, number, drawn[number], rows[number], arm)
+                _member(students, impressions, view, heard, vertical, number, drawn[number], rows[number], arm)
                 for number in range(students.seeds)
                 for arm in ("distilled", "control")
             ]
@@ -161,7 +182,7 @@ def _member(
     students: Students,
     impressions: Impressions,
     view: View,
-    knowledge: str,
+    heard: Heard,
     vertical: str,
     number: int,
     random_seed: int,
@@ -173,7 +194,8 @@ def _member(
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common += [tables, FORMAT, *_thinned(impressions)]
-    lesson = _lesson(students, knowledge, settings) if arm == "distilled" else []
+    taught = _lesson(students, settings) if arm == "distilled" else []
+    lesson, together = ([source, *taught] if taught else [] for source in (heard.own, heard.all))
     return Member(
         vertical=vertical,
         domain=impressions.domains[vertical],
@@ -186,7 +208,7 @@ def _member(
         tables=tables,
         inputs=NAME if arm == "distilled" and students.distill.input is not None else "",
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
-        group=fingerprint(common, lesson, size_class(rows)),
+        group=fingerprint(common, together, size_class(rows)),
     )
 
 
@@ -243,9 +265,9 @@ def _heard(logit: LogitChannel) -> dict[str, float]:
     return settings
 
 
-def _lesson(students: Students, knowledge: str, settings: Mapping[str, float]) -> list[object]:
-    """What decides how a distilled student turns out, beyond what its twin has too."""
-    distill, lesson = students.distill, [knowledge, students.distill.logit.head]
+def _lesson(students: Students, settings: Mapping[str, float]) -> list[object]:
+    """What decides how a distilled student turns out, beyond what its twin has too and what it hears."""
+    distill, lesson = students.distill, [students.distill.logit.head]
     if distill.representation.weight:
         lesson.append(distill.representation.loss)
     lesson += _combined(distill.logit.combine)

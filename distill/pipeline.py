@@ -16,7 +16,7 @@ from distill.judging import judged
 from distill.knowledge import Knowledge
 from distill.learner import accelerator, keep_programs
 from distill.lowering import fp8_sentences
-from distill.member import SOURCE, roster
+from distill.member import SOURCE
 from distill.panel import Seat, lesson_of, panel_of, said_by_all, seats
 from distill.planning import plan
 from distill.progress import Progress
@@ -29,7 +29,7 @@ from distill.spent import account, accounted, age
 from distill.store import Store
 from distill.tracking import RunRecord, Tracker, Untracked, environment, open_tracker
 from distill.training import Student, train_students, wanting
-from distill.transfer import course_of, domains_table, heard_fingerprint
+from distill.transfer import course_of, domains_table, members_of
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
@@ -178,9 +178,7 @@ def domains(
 def _study(
     recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, progress: Progress
 ) -> list[Student]:
-    view = impressions.view(recipe.students.features, "vertical")
-    heard = heard_fingerprint(recipe, impressions, knowledge.manifest.fingerprint)
-    members = roster(recipe.students, impressions, view, heard, recipe.seed)
+    members = members_of(recipe, impressions, knowledge.manifest.fingerprint, store.knowledge)
     if not members:
         raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
     new = [member for cohort in wanting(members, store.cohorts, recipe.trainer.device) for member in cohort.members]

@@ -8,14 +8,14 @@ from distill.data.impressions import TEST, TRAIN, VALID, Impressions, load
 from distill.domains import domain_manifest
 from distill.knowledge import KnowledgeStore, Manifest, import_table
 from distill.lesson import manifest_of
-from distill.member import SOURCE, Member, roster
+from distill.member import SOURCE, Member
 from distill.panel import Seat, lesson_of, seats
 from distill.ranker import Ranker, resolve
 from distill.recipe import Recipe
 from distill.recipe.sections import Model, OutsideTeacher
 from distill.store import Store
 from distill.training import wanting
-from distill.transfer import heard_fingerprint
+from distill.transfer import members_of
 from distill.types import FeatureSchema
 
 
@@ -32,7 +32,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     teachers = teacher_stages(recipe, impressions, store.knowledge)
     knowledge, teacher = next(iter(teachers.items()))
     view = impressions.view(recipe.students.features, "vertical")
-    members = roster(recipe.students, impressions, view, heard_fingerprint(recipe, impressions, knowledge), recipe.seed)
+    members = members_of(recipe, impressions, knowledge, store.knowledge)
     new = wanting(members, store.cohorts, recipe.trainer.device)
     weights = {vertical: weight_bytes(recipe, view.schema(vertical)) for vertical in {one.vertical for one in members}}
     cohorts = [cohort_facts(cohort.members, weights) for cohort in new]

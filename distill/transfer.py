@@ -1,16 +1,20 @@
 """Transfer: everything that a recipe moves from the teacher to the students, made or found before they train."""
 
+import hashlib
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from pathlib import Path
+
+import torch
 
 from distill.course import Course
-from distill.data.impressions import Impressions
+from distill.data.impressions import TRAIN, Impressions
 from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch
 from distill.fingerprint import fingerprint
 from distill.inputs import Inputs, cached
-from distill.knowledge import Knowledge
-from distill.member import DOMAIN
+from distill.knowledge import Knowledge, KnowledgeStore
+from distill.member import DOMAIN, Member, roster
 from distill.panel import fingerprints, lesson_of, said_by_all, seats, standing_of, weights_of
 from distill.ranker import Ranker
 from distill.recipe import Recipe
@@ -40,6 +44,45 @@ def heard_fingerprint(recipe: Recipe, impressions: Impressions, teacher: str) ->
         return fingerprint("panel", teacher, *others) if others else teacher
     domain = domain_manifest(recipe, impressions, "unknown", teacher).fingerprint
     return fingerprint(hears(recipe), domain, *others)
+
+
+def members_of(recipe: Recipe, impressions: Impressions, teacher: str, store: KnowledgeStore) -> list[Member]:
+    """Every student of a recipe, with its twin.
+
+    One that learns from marks alone is known by those of its own training rows: a table that has grown by the rows of
+    other verticals, or by later ones, teaches it nothing new. Where the table is not there yet, by the table's name.
+
+    Args:
+        recipe: theirs.
+        impressions: the rows.
+        teacher: fingerprint of the first teacher's table.
+        store: where the table may be.
+    """
+    view = impressions.view(recipe.students.features, "vertical")
+    heard = heard_fingerprint(recipe, impressions, teacher)
+    knowledge = store.find(teacher) if _marks_alone(recipe) else None
+    marks = {} if knowledge is None else _marks(knowledge.folder, impressions)
+    return roster(recipe.students, impressions, view, heard, recipe.seed, marks)
+
+
+def _marks_alone(recipe: Recipe) -> bool:
+    """Whether students learn from the log-odds of one table, and from nothing else of their teacher."""
+    distill = recipe.students.distill
+    more = (distill.input, distill.sharing, distill.representation.weight or None)
+    return recipe.transfer == "direct" and len(seats(recipe)) == 1 and more == (None, None, None)
+
+
+@lru_cache(maxsize=8)
+def _marks(folder: Path, impressions: Impressions) -> dict[str, str]:
+    """Vertical -> digest of the marks of its training rows, and of which of them have any."""
+    knowledge, found = Knowledge(folder), {}
+    for vertical in impressions.verticals:
+        rows = torch.from_numpy(impressions.select(TRAIN, vertical))
+        said, covered = knowledge.take(rows, representation=False)
+        marks = hashlib.blake2b(said.logit.numpy().data, digest_size=8)
+        marks.update(covered.numpy().data)
+        found[vertical] = marks.hexdigest()
+    return found
 
 
 def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:

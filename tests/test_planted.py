@@ -14,7 +14,7 @@ from distill.recipe import load
 RECIPE = """
 name: planted
 data:
-  world: {verticals: 3, domains: 1, users: 60, items: 40, rows: 6000, days: 6, size_exponent: 0.3}
+  world: WORLD
   row_id: row_id
   time: time
   user: user_id
@@ -29,10 +29,12 @@ tracking: {uri: null}
 workers: 1
 """
 
+SMALL = "{verticals: 3, domains: 1, users: 60, items: 40, rows: 6000, days: 6, size_exponent: 0.3}"
 
-def planted(folder: Path, shift: float, slope: float, *points: list[str]) -> list[dict]:
+
+def planted(folder: Path, shift: float, slope: float, *points: list[str], world: str = SMALL) -> list[dict]:
     """The summary and rows of each point, all taught by one who knows the truth and says `slope * truth + shift`."""
-    (folder / "planted.yaml").write_text(RECIPE)
+    (folder / "planted.yaml").write_text(RECIPE.replace("WORLD", world))
     log = synthetic.generate(load(folder / "planted.yaml").data.world)
     truth = (pl.col("p_true") / (1 - pl.col("p_true"))).log()
     log.select("row_id", logit=slope * truth + shift).write_parquet(folder / "scores.parquet")
@@ -80,3 +82,22 @@ def test_a_biased_teacher_is_kept_out_of_the_serving_head(tmp_path: Path) -> Non
     )
     assert calibration(blend, "distilled") > 0.25
     assert calibration(beside, "distilled") < calibration(beside, "control") + 0.05
+
+
+@pytest.mark.slow
+def test_what_verticals_of_a_domain_share_comes_through_its_model(tmp_path: Path) -> None:
+    """Hours and devices work alike in the verticals of a domain, and each has too few rows to learn them by itself: a
+    copy of the model of its own domain knows them, one of a model of all domains knows their mean."""
+    copies = ["students.distill.sharing={source: domain}", "students.distill.logit.source=teacher"]
+    train = "train: {batch: 64, learning_rate: 1.0e-2}"
+    direct, of_all, of_domain = planted(
+        tmp_path,
+        0.0,
+        1.0,
+        [],
+        [*copies, f"domains={{clusters: 1, {train}}}"],
+        [*copies, f"domains={{{train}}}", "data.domain=domain"],
+        world="{verticals: 12, domains: 3, users: 400, items: 60, rows: 16000, days: 6, size_exponent: 0.3}",
+    )
+    gains = [table["summary"]["ne_gain"] for table in (direct, of_all, of_domain)]
+    assert gains[0] > 0 and gains[1] > gains[0] + 0.02 and gains[2] > gains[1] + 0.005

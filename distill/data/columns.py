@@ -8,10 +8,11 @@
 Codes number every value, those of test rows too; what a ranker may know of them is decided in `encoding`.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from distill.data import kinds
 from distill.data.block import Block, Coder, Desk, Numbers, Plain
@@ -56,6 +57,8 @@ class Category(Coder):
         values = self.plain.ids(block.frame[self.columns[0]], block)
         block.rows[self.key], marks = self.ids.codes(values)
         block.digest.add(marks)
+        if self.ids.buckets:  # Whose bucket does not tell.
+            note_missing(block, self.key, values.is_null().to_numpy())
 
 
 class Crossed(Coder):
@@ -66,15 +69,17 @@ class Crossed(Coder):
         self.plains = [Plain(desk, column) for column in feature.columns]
 
     def code(self, block: Block) -> None:
-        marks = self._marks(block)
+        parts = [plain.ids(block.frame[plain.column], block) for plain in self.plains]
+        marks = self._marks(parts)
         block.digest.add(marks)
         block.rows[self.key] = bucket(marks, self.name, self.buckets)
+        note_missing(block, self.key, np.logical_or.reduce([part.is_null().to_numpy() for part in parts]))
 
-    def _marks(self, block: Block) -> Hashes:
+    def _marks(self, parts: Sequence[pl.Series]) -> Hashes:
         """The hash of all values together: order counts."""
-        found = np.zeros(len(block.frame), dtype=np.uint64)
-        for plain in self.plains:
-            found = mixed(found * STEP + hashes_of(plain.ids(block.frame[plain.column], block)))
+        found = np.zeros(len(parts[0]), dtype=np.uint64)
+        for part in parts:
+            found = mixed(found * STEP + hashes_of(part))
         return found
 
 
@@ -133,3 +138,9 @@ class Fixed(Coder):
         refuse(holes, column, block.first, "holds null, NaN or an infinite number")
         block.digest.add((of_numbers(found) * self.odd).sum(axis=1))
         block.rows[self.key] = found.astype(np.float32)
+        note_missing(block, self.key, absent)
+
+
+def note_missing(block: Block, key: str, missing: NDArray[np.bool_]) -> None:
+    """Keeps how many rows of a column lack a value, where what is stored of it does not tell any more."""
+    block.notes.setdefault("missing", {})[key] = int(missing.sum())

@@ -19,6 +19,9 @@ DAYS = "days.npy"
 
 DAY = 86_400
 
+FEW, MANY = 1_000, 1_000_000
+"""Days from 1970 between which a number of seconds is taken for a moment."""
+
 FAR = 1 << 53
 """The day of a time without end."""
 
@@ -66,8 +69,8 @@ def changes(before: Log, now: Log, kind: str | None) -> dict[str, Any]:
 
     Returns:
         `since`: fingerprint of the one before; `verticals_kept`: how many verticals have the same rows in the same
-        order, so that their students are found again; for `new`, `changed` and `gone` parts their number, verticals,
-        rows and days, and the first and the last day.
+        order, so that what learnt from nothing else is found again; for `new`, `changed` and `gone` parts their number,
+        verticals, rows and days, and the first and the last day.
     """
     old, new = (_by_name(log) for log in (before, now))
     kept = sum(now.digests[name] == digest for name, digest in before.digests.items() if name in now.digests)
@@ -97,7 +100,8 @@ def _summed(found: Mapping[tuple[str, int], tuple[int, int]], kind: str | None) 
 
 
 def _named(day: int, kind: str | None) -> str | int | None:
-    """A date where times are dates, the number of the day where they are numbers."""
-    if kind is None or not kind.startswith("Date"):
-        return None if kind is None else day
-    return str(date(1970, 1, 1) + timedelta(days=day))
+    """A date; of numbers too small or too large to be seconds since 1970 the number of the day."""
+    if kind is None:
+        return None
+    counted = not kind.startswith("Date") and not FEW <= day < MANY
+    return day if counted else str(date(1970, 1, 1) + timedelta(days=day))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.data.days import DAY, FEW, MANY
 from distill.data.events import SECONDS
 from distill.data.impressions import Impressions
 from distill.data.leakage import Every, Sample
@@ -35,7 +36,8 @@ def describe(impressions: Impressions) -> Table:
     Returns:
         `rows`; `splits`: rows of each; `verticals`, the largest first: rows of each split, positives, and the rate of
         positives with its 95 % interval (E. Wilson, Probable Inference, 1927); `columns`: for each feature the share
-        of missing values, the distinct values, the share of test rows with ids that no training row shows, the mean
+        of missing values, the distinct values (of a crossed or hashed feature estimated, and where nearly every bucket
+        is taken a lower bound), the share of test rows with ids that no training row shows, the mean
         and longest history, the drift from training to test (population stability index), and a histogram; `days`:
         rows and rate along the time; `changes` since the log was last encoded (`distill.data.days`); `warnings`.
     """
@@ -113,10 +115,13 @@ def _days(impressions: Impressions) -> list[Table]:
 
 
 def _moment(value: float, kind: str | None) -> float | str:
-    """A time as ISO where it is a date or a moment, as the number that it is elsewhere."""
-    if kind is None or not kind.startswith("Date"):
+    """A time as ISO, where it is a date or a moment or may be seconds from 1970; else as the number that it is."""
+    if kind is None:
         return value
-    moment = datetime(1970, 1, 1) + timedelta(seconds=value * SECONDS[kind.partition("(")[0]])
+    seconds = value * SECONDS[kind.partition("(")[0]]
+    if not kind.startswith("Date") and not FEW <= seconds / DAY < MANY:
+        return value
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
     return moment.date().isoformat() if kind == "Date" else moment.isoformat(timespec="minutes")
 
 
@@ -128,7 +133,7 @@ def _column(impressions: Impressions, sample: Sample, number: int, name: str, fe
     if isinstance(feature, Numeric | Bucketised):
         return table | _of_numbers(impressions, sample, key)
     if isinstance(feature, Vector):
-        return table
+        return table | {"missing": _noted(impressions, key)}
     if isinstance(feature, History | MultiValued):
         return table | _of_events(impressions, name, feature, key)
     return table | _of_ids(impressions, sample, name, feature, key)
@@ -151,8 +156,8 @@ def _of_ids(impressions: Impressions, sample: Sample, name: str, feature: Featur
     shards = impressions.shards
     found: Table = {}
     if getattr(feature, "hash", None):
-        values, shared = crowding(shards, key, feature.hash)
-        found = {"distinct": values, "sharing": shared}
+        values, shared, _ = crowding(shards, key, feature.hash)
+        found = {"missing": _noted(impressions, key), "distinct": values, "sharing": shared}
     else:
         missing = sum(int((shard.column(key) == 0).sum()) for shard in shards)
         found = {"missing": missing / impressions.rows, "distinct": _distinct(impressions, name)}
@@ -167,6 +172,12 @@ def _of_ids(impressions: Impressions, sample: Sample, name: str, feature: Featur
         "drift": drift(rank[train], rank[test]),
         "histogram": np.sort(counts[counts > 0])[::-1][:BARS].tolist(),
     }
+
+
+def _noted(impressions: Impressions, key: str) -> float | None:
+    """The share of missing values that was noted while rows were encoded; None where an earlier version did that."""
+    noted = [shard.manifest["notes"].get("missing", {}).get(key) for shard in impressions.shards]
+    return None if None in noted else sum(noted) / impressions.rows
 
 
 def _of_events(impressions: Impressions, name: str, feature: History | MultiValued, key: str) -> Table:

@@ -97,7 +97,8 @@ def _days(days: Sequence[Table]) -> str:
     rows_drawn, rates_drawn = _histogram(rows, 480, 70), _histogram(rates, 480, 70, "dot")
     first, last = (escape(str(days[place]["start"])) for place in (0, -1))
     said = f"From {first} on in {len(days)} steps, the last from {last} on; at most {max(rows):,} rows in one."
-    return f"<h2>Time</h2><p>{said}</p>{rows_drawn}<p>Rate, at most {_share(max(rates))}:</p>{rates_drawn}"
+    rate = f"Rate of positives; the highest bar is {_share(max(rates))}."
+    return f"<h2>Time</h2><p>{said}</p>{rows_drawn}<p>{rate}</p>{rates_drawn}"
 
 
 def _columns(columns: Sequence[Table]) -> str:

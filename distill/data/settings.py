@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Discriminator, Field, model_validator
 from distill.data.world import World
 from distill.types import Settings
 
+MOST = 1 << 31
+"""Most buckets of a hash: ids have 32 bits."""
+
 
 class Categorical(Settings):
     """Ids or names, each with an embedding of its own. Null counts as a value."""
@@ -16,7 +19,7 @@ class Categorical(Settings):
     kind: Literal["categorical"] = "categorical"
     column: str | None = None
     """Column of the source; the feature's own name where none is given."""
-    hash: int | None = Field(default=None, ge=2)
+    hash: int | None = Field(default=None, ge=2, le=MOST)
     """Number of buckets to hash into; without it a vocabulary is built from the training rows."""
     min_count: int = Field(default=1, ge=1)
     """Values with fewer training rows in their scope share the id of the unseen."""
@@ -69,7 +72,7 @@ class Cross(Settings):
     kind: Literal["cross"] = "cross"
     columns: tuple[str, ...] = Field(min_length=2)
     """Columns of the source, one value a row each."""
-    hash: int = Field(ge=2)
+    hash: int = Field(ge=2, le=MOST)
     """Number of buckets to hash into."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,27 +45,46 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
     return found
 
 
-def crowding(shards: Sequence[Shard], key: str, buckets: int) -> tuple[int, float]:
+class Crowd(NamedTuple):
+    """How crowded the buckets of a hash are.
+
+    Attributes:
+        values: how many values were hashed, or a lower bound of it.
+        share: of them that share their bucket with another.
+        sure: whether `values` is an estimate, and no bound.
+    """
+
+    values: int
+    share: float
+    sure: bool
+
+
+def crowding(shards: Sequence[Shard], key: str, buckets: int) -> Crowd:
     """About how many values were hashed, and the share of them that share their bucket with another.
 
     The number is estimated from the empty buckets (K. Whang, B. Vander-Zanden, H. Taylor, A Linear-Time Probabilistic
-    Counting Algorithm for Database Applications, 1990); where none is empty it is a lower bound.
+    Counting Algorithm for Database Applications, 1990). Few empty ones say little of it: where the standard error that
+    the authors give is above a tenth, what is said is a lower bound, by the number of empty ones that two standard
+    deviations more would have left.
     """
     room = buckets - 1  # Bucket 0 is for the unseen.
     cells = min(room, CELLS)
     filled = np.zeros(cells, dtype=bool)
     for shard in shards:
         filled[shard.column(key) % cells] = True
-    empty = max(cells - int(filled.sum()), 1)
-    values = max(1.0, cells * np.log(cells / empty))
-    return round(values), float(1 - (1 - 1 / room) ** (values - 1)) if room > 1 else 1.0
+    empty = cells - int(filled.sum())
+    load = np.log(cells / max(empty, 1))  # values a cell
+    sure = empty > 0 and (load < 1 or np.sqrt((np.exp(load) - load - 1) / cells) / load < 0.1)
+    values = max(1.0, cells * (load if sure else np.log(cells / min(cells, empty + 2 * np.sqrt(empty) + 3))))
+    share = 1 - (1 - 1 / room) ** (values - 1) if room > 1 else 1.0
+    return Crowd(round(values), float(share), bool(sure))
 
 
-def _of_hash(name: str, crowd: tuple[int, float], buckets: int) -> list[str]:
-    values, share = crowd
-    if share <= CROWDED:
+def _of_hash(name: str, crowd: Crowd, buckets: int) -> list[str]:
+    if crowd.share <= CROWDED:
         return []
-    what = f"of about {values:,} values in {buckets:,} buckets, {share:.0%} share one with another value"
+    about = "about" if crowd.sure else "at least"
+    what = f"of {about} {crowd.values:,} values in {buckets:,} buckets, {crowd.share:.0%} share one with another value"
     return [f"Feature `{name}`: {what}; a larger `hash` tells more of them apart."]
 
 

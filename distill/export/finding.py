@@ -12,13 +12,13 @@ from distill.errors import Fault, RecipeError, suggestion
 from distill.knowledge import Manifest as Knowledge
 from distill.knowledge import import_table
 from distill.lesson import manifest_of
-from distill.member import Arm, Member, roster
+from distill.member import Arm, Member
 from distill.pipeline import compare
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
 from distill.serving.manifest import Lineage
 from distill.store import Store
-from distill.transfer import heard_fingerprint, inputs_of, lesson_of
+from distill.transfer import inputs_of, lesson_of, members_of
 
 
 class Wanted(NamedTuple):
@@ -78,8 +78,8 @@ def found(recipe: Recipe, wanted: Wanted) -> Run:
     impressions = load(recipe.data, store.data)
     knowledge = _knowledge(recipe, impressions, store)
     view = impressions.view(recipe.students.features, "vertical")
-    heard = heard_fingerprint(recipe, impressions, knowledge.fingerprint)
-    members = roster(recipe.students, impressions, view, heard, recipe.seed)
+    view = impressions.view(recipe.students.features, "vertical")
+    members = members_of(recipe, impressions, knowledge.fingerprint, store.knowledge)
     chosen = _chosen(members, wanted)
     served = _served(chosen, members, table)
     lineages = [

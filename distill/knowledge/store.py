@@ -53,11 +53,11 @@ class Knowledge:
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
         """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
         place = rows.clamp_min(0).flatten()
-        logit = self._logit.index_select(0, place).view(*rows.shape, -1).float()
+        logit = self._logit.index_select(0, place).unflatten(0, rows.shape).float()
         covered = self._covered.index_select(0, place).view(rows.shape) & (rows >= 0)
         vectors = self._representation
         hidden = vectors.index_select(0, place) if representation else vectors.new_empty(len(place), 0)
-        return Signal(Prediction(logit, hidden.view(*rows.shape, hidden.shape[-1]).float()), covered)
+        return Signal(Prediction(logit, hidden.unflatten(0, rows.shape).float()), covered)
 
     def require(self, *, data: str, tasks: tuple[str, ...]) -> None:
         """Refuses to be read with other rows or for other tasks.

@@ -7,7 +7,7 @@ from distill.cohort import Cohort
 from distill.course import Course
 from distill.data.impressions import Impressions, load
 from distill.fingerprint import fingerprint
-from distill.member import Member, roster
+from distill.member import Member
 from distill.panel import taught_by
 from distill.planning import cohort_facts, data_stage, teacher_stages, weight_bytes
 from distill.probing import paces, probe
@@ -15,7 +15,7 @@ from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point, Sweep
 from distill.training import wanting
-from distill.transfer import heard_fingerprint
+from distill.transfer import members_of
 from distill.workers import Job, rows_seen, workers_for
 
 
@@ -126,8 +126,7 @@ class _Survey:
     def _members(self, recipe: Recipe) -> list[Member]:
         impressions, knowledge = self._above(recipe)
         view = impressions.view(recipe.students.features, "vertical")
-        heard = heard_fingerprint(recipe, impressions, knowledge)
-        members = roster(recipe.students, impressions, view, heard, recipe.seed)
+        members = members_of(recipe, impressions, knowledge, self.store.knowledge)
         for stack in {member.stack for member in members} - self.courses.keys():
             self.courses[stack] = Course(recipe.students, impressions, view, None, lambda _: None, recipe.trainer)
             self.jobs[stack] = Job(recipe, knowledge)

@@ -9,7 +9,7 @@ from distill.data.impressions import Impressions
 from distill.errors import Fault, RecipeError
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
-from distill.member import Member, roster
+from distill.member import Member
 from distill.panel import taught_by
 from distill.pipeline import identity, read, teach
 from distill.progress import Progress
@@ -17,7 +17,7 @@ from distill.recipe import Recipe
 from distill.store import Store
 from distill.sweep.points import Point
 from distill.training import Courses, Student, fallen_back, pooled_students, wanting
-from distill.transfer import course_of, heard_fingerprint
+from distill.transfer import course_of, members_of
 from distill.workers import Job, Jobs, rows_seen
 
 Engine = Callable[[Jobs, list[Cohort], Courses], None]
@@ -136,10 +136,8 @@ class Pool:
             yield from members.get((vertical, taught.point.number_of(vertical)), [])
 
     def _roster(self, recipe: Recipe, taught: Taught, tell: Callable[[int], None]) -> list[Member]:
-        students, impressions, knowledge = recipe.students, taught.impressions, taught.knowledge
-        view = impressions.view(students.features, "vertical")
-        heard = heard_fingerprint(recipe, impressions, knowledge.manifest.fingerprint)
-        members = roster(students, impressions, view, heard, recipe.seed)
+        impressions, knowledge = taught.impressions, taught.knowledge
+        members = members_of(recipe, impressions, knowledge.manifest.fingerprint, self.store.knowledge)
         if members and members[0].stack not in self.courses:
             self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, tell)
             self.jobs[members[0].stack] = Job(recipe, knowledge.manifest.fingerprint)

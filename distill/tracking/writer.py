@@ -1,8 +1,10 @@
 """Writer: the one thread that sends what waits in the outbox."""
 
 import logging
+import re
 import threading
 from pathlib import Path
+from textwrap import shorten
 
 from distill.tracking.address import redacted
 from distill.tracking.experiment import Experiment, is_refusal
@@ -138,7 +140,13 @@ class Writer:
         )
 
 
+_NOBODY = re.compile(r"host='(?P<host>[^']+)', port=(?P<port>\d+).*(Failed to establish|Connection refused)")
+"""What urllib3 says where no server is."""
+
+
 def _reason(error: Exception) -> str:
-    """The first line of an error, without credentials."""
+    """The first line of an error, without credentials; for a server that is down, that and no more."""
     lines = redacted(str(error)).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
+    if found := _NOBODY.search(lines[0]):
+        return f"nothing answers at {found['host']}:{found['port']}"
+    return shorten(lines[0], 300, placeholder=" ...")

@@ -114,9 +114,23 @@ def test_values_are_counted_by_the_empty_buckets(values):
         def column(self, _: str) -> np.ndarray:
             return 1 + np.tile(rng.integers(buckets - 1, size=values), 2)
 
-    found, share = crowding([Column()], "x", buckets)
-    assert found == pytest.approx(values, rel=0.05, abs=1)
+    found, share, sure = crowding([Column()], "x", buckets)
+    assert sure and found == pytest.approx(values, rel=0.05, abs=1)
     assert share == pytest.approx(1 - (1 - 1e-4) ** (values - 1), abs=0.01)
+
+
+@pytest.mark.parametrize(("values", "buckets"), [(20_000, 64), (9_000, 1_000), (300, 3), (5, 2)])
+def test_of_buckets_that_are_nearly_full_a_bound_is_said(values, buckets):
+    from distill.data.suspicions import crowding
+
+    rng = np.random.default_rng(0)
+
+    class Column:
+        def column(self, _: str) -> np.ndarray:
+            return 1 + rng.integers(buckets - 1, size=values)
+
+    found, share, sure = crowding([Column()], "x", buckets)
+    assert not sure and 1 <= found <= values and (share > 0.9 or buckets < 10)
 
 
 def test_the_area_is_scikit_learns():

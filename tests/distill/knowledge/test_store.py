@@ -62,6 +62,14 @@ def test_what_comes_back_is_what_was_put_down(tmp_path: Path) -> None:
     assert knowledge.take(rows, representation=False).prediction.representation.shape == (2, 2, 0)
 
 
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+def test_of_no_rows_nothing_is_said(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Of a vertical without test rows, say."""
+    prediction, covered = written(tmp_path, np.arange(ROWS)).take(torch.zeros(shape, dtype=torch.int64))
+    assert prediction.logit.shape == (*shape, 1) and prediction.representation.shape == (*shape, WIDTH)
+    assert covered.shape == shape
+
+
 def test_an_unfinished_table_is_not_found(tmp_path: Path) -> None:
     """Not even if all its rows are there."""
     store = KnowledgeStore(tmp_path)

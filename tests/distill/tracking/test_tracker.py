@@ -206,6 +206,12 @@ def test_a_store_that_is_down_delays_and_loses_nothing(first_use, tmp_path, capl
     assert Tracker(address, "quickstart", tmp_path).close(timeout=60) == (2, 0, "")
 
 
+def test_of_a_server_that_is_down_its_address_is_said_and_no_more(tmp_path):
+    tracker = Tracker("http://127.0.0.1:9", "quickstart", tmp_path)  # discard: nobody listens there
+    tracker.record(PARENT)
+    assert tracker.close(timeout=60).error == "nothing answers at 127.0.0.1:9"
+
+
 def test_a_run_that_waited_keeps_its_times(store, monkeypatch):
     with monkeypatch.context() as absent:
         absent.setattr("distill.tracking.writer.Writer.wake", lambda _: None)
