@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distill import pipeline
 from distill.errors import Fault, RecipeError
 from distill.files import read_json
+from distill.latest import compare
 from distill.recipe import Recipe, load
 from distill.recipe.outcome import Tracking
 from distill.store import Store
@@ -32,7 +32,7 @@ def tables(named: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, dict
     for name in named:
         try:
             file = Path(name)
-            table = pipeline.compare(load(file, overrides), name) if file.exists() else _run(name, first)
+            table = compare(load(file, overrides), name) if file.exists() else _run(name, first)
             found[_free(file.stem if file.exists() else table["recipe"], table["fingerprint"], found)] = table
         except RecipeError as error:
             faults += error.faults

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 LISTED = 12
-"""Most names that a message lists."""
+"""Most names that a message lists unless it is told otherwise."""
 
 
 class Fault(NamedTuple):
@@ -91,12 +91,12 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def suggestion(name: str, valid: Sequence[str]) -> str:
+def suggestion(name: str, valid: Sequence[str], most: int = LISTED) -> str:
     """The sentence that names the nearest valid name, or lists what is valid.
 
     >>> suggestion("studnets", ["students", "teacher"])
     'Did you mean "students"?'
     """
     match, names = nearest(name, valid), sorted(valid)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(names[:LISTED])}{more}."
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(names[:most])}{more}."

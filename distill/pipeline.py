@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -14,6 +13,7 @@ from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.knowledge import Knowledge
+from distill.latest import Table, compare, identity, place
 from distill.learner import accelerator, keep_programs
 from distill.lowering import fp8_sentences
 from distill.member import SOURCE
@@ -33,12 +33,6 @@ from distill.transfer import course_of, domains_table, members_of
 from distill.workers import Job, train_here
 
 __all__ = ["compare", "experiment", "plan", "run"]
-
-ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True, "trainer": True}
-"""Where things lie and who works on them: what does not decide how a recipe turns out."""
-
-Table = dict[str, Any]
-"""A leaderboard, as `distill compare --json` writes it."""
 
 
 def run(recipe: Recipe, progress: Progress) -> Table:
@@ -70,7 +64,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
             domain = domains(recipe, impressions, knowledge, store, progress)
             students = _study(recipe, impressions, knowledge, store, progress)
             table = _judge(recipe, impressions, knowledge, students, key, store, progress)
-            path = store.latest / f"{fingerprint(identity(recipe))}.json"
+            path = place(recipe, store)
             before = read_json(path) if path.exists() else {}
             tables = said_by_all(recipe, impressions, store.knowledge, first=knowledge)
             table |= _taken(table, progress, before, list(tables.values()))
@@ -95,34 +89,6 @@ def _taken(table: Table, progress: Progress, before: Table, tables: Sequence[Kno
     scored = sum(one.facts.get("covered", 0) for one in tables)
     size = sum(path.stat().st_size for one in tables for path in one.folder.rglob("*") if path.is_file())
     return {"seconds": took, "cpu_seconds": cpu, "cost": cost(table["summary"], took, scored, size, cpu)}
-
-
-def compare(recipe: Recipe, named: str = "") -> Table:
-    """The leaderboard of a recipe that has been run.
-
-    Args:
-        recipe: which.
-        named: what the user calls it; by default its own name.
-
-    Raises:
-        RecipeError: it has not, or its settings have changed since. Its data are not read again.
-    """
-    store = Store(recipe.store)
-    path = store.latest / f"{fingerprint(identity(recipe))}.json"
-    if not path.exists():
-        raise RecipeError(
-            Fault(
-                named or recipe.name,
-                f"has not been run with these settings in {store.root}.",
-                "Run it first: distill run.",
-            )
-        )
-    return read_json(path)
-
-
-def identity(recipe: Recipe) -> Table:
-    """What decides how a recipe turns out: not where its data lie, nor where its results go."""
-    return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE)
 
 
 def read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:

@@ -18,6 +18,7 @@ from distill.training import Student
 from distill.types import Settings
 
 SHOWN = (
+    "ne_gain",
     "ne",
     "auc",
     "logloss",
@@ -26,7 +27,6 @@ SHOWN = (
     "ne_control",
     "ne_teacher",
     "ne_domain",
-    "ne_gain",
     "ne_gain_low",
     "ne_gain_high",
     "gap_closed",
@@ -45,8 +45,7 @@ SHOWN = (
     "rows_test",
     "positives_test",
 )
-"""Columns of the leaderboard that become metrics of a student's run."""
-
+"""Columns of the leaderboard that become metrics of a student's run; where MLflow compares runs it draws the first."""
 
 COLOURS = {"helped": "#0f766e", "hurt": "#b4412c", "unchanged": "#4f5fa3", "undecided": "#8b8f94"}
 """In which a run stands in MLflow's table and charts: by verdict, as in the report. A control has that of its arm."""

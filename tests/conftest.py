@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import first_calls
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,11 @@ settings.register_profile("shared", deadline=None)  # On a busy machine time say
 settings.load_profile("shared")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    first_calls.begin()  # Ahead of all fixtures.
 
 
 @pytest.fixture(autouse=True)

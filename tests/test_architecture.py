@@ -21,10 +21,12 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent"},
     {"ranker", "layers", "fp8"},
+    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent", "columns"},
+    {"ranker", "layers"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
-        *("optimizer", "evidence", "adapter", "schedule"),
+        *("optimizer", "evidence", "adapter", "schedule", "latest"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),

@@ -47,7 +47,8 @@ def test_no_feature_looks_like_the_answer(path: Path) -> None:
 
 
 def test_a_misspelt_key_is_answered_with_the_right_one(path: Path, tmp_path: Path) -> None:
-    for number, (node, valid) in enumerate(schema_keys(path)):
+    """Every fourth, and others in each recipe: they have most keys in common."""
+    for number, (node, valid) in [*enumerate(schema_keys(path))][RECIPES.index(path) % 4 :: 4]:
         misspelt = [wrong for wrong in typos(node.spelled) if wrong not in valid]
         check(path, tmp_path, node, misspelt[number % len(misspelt)])
 

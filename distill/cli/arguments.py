@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 
-def _writable(to: str | None) -> str | None:
+def writable(to: str | Path | None) -> str | Path | None:
     """Refuses a file in a folder that is not there, before a run rather than after it."""
-    if to and to != "-" and not Path(to).absolute().parent.is_dir():
+    if to and str(to) != "-" and not Path(to).absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {Path(to).parent}")
     return to
 
@@ -26,5 +26,5 @@ Overrides = Annotated[
 
 Json = Annotated[
     str | None,
-    typer.Option("--json", metavar="FILE", help="Write the table as JSON; - for standard output.", callback=_writable),
+    typer.Option("--json", metavar="FILE", help="Write the table as JSON; - for standard output.", callback=writable),
 ]

@@ -1,6 +1,7 @@
 """`distill compare`: the leaderboard of a run, its report and its gates; or several runs side by side."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 
 from distill.cli import arguments, sweeps
 from distill.cli.tables import emit, silence
+from distill.columns import COLUMNS, SIGNS
 from distill.errors import Fault, RecipeError, suggestion
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ Named = Annotated[
     list[str],
     typer.Argument(metavar="RECIPE [RECIPE|RUN|KEY=VALUE ...]", help="Recipes; fingerprints of runs; settings."),
 ]
-Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the report, one HTML page.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write the report, one HTML page.", callback=arguments.writable),
+]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit 1, with a list, if the recipe's gates keep students back.")]
 Baseline = Annotated[
     str | None, typer.Option("--baseline", metavar="RUN", help="Which of several runs the others are compared with.")
@@ -39,62 +44,57 @@ def compare(
     search: Search = "",
 ) -> None:
     """Print the leaderboard of a recipe that has been run, or what changed between several runs."""
+    runs, overrides = _named(named)
+    chosen = {"--sort": sort, "--verdict": verdict, "--search": search}
+    _check(sort, verdict)
+    _refuse(*(({"--baseline": baseline}, "one run") if len(runs) == 1 else (chosen, "several runs")))
     from distill.report import Choice
     from distill.sweep import is_sweep
 
-    if is_sweep(Path(named[0])):
-        _refuse({"--gate": gate, "--baseline": baseline, "--sort": sort, "--verdict": verdict, "--search": search})
-        sweeps.compare(Path(named[0]), named[1:], json, report)
+    if is_sweep(Path(runs[0])):
+        _refuse({"--gate": gate, **chosen}, "a sweep")
+        sweeps.compare(Path(runs[0]), [*runs[1:], *overrides], json, report)
         return
+    from distill.comparing import tables as found
+
     with silence():
-        recipe, tables = _tables(named)
-    first = next(iter(tables.values()))
-    choice = Choice(search, verdict, sort)
-    _check(first, choice)
+        recipe, tables = found(runs, overrides)
+    first, plain = next(iter(tables.values())), _known(baseline or next(iter(tables)), list(tables))
     refused = _gated(first, recipe) if gate else _refusals(first, recipe)
     if report is not None:
         others = dict(list(tables.items())[1:])
         report.write_text(_page(first, recipe, named, refused, others), encoding="utf-8")
     if len(tables) > 1:
-        _print_several(tables, _known(baseline or next(iter(tables)), list(tables)), recipe.evidence.level, json)
+        _print_several(tables, plain, recipe.evidence.level, json)
     else:
-        _print_one(first, recipe, choice, json)
+        _print_one(first, recipe, Choice(search, verdict, sort), json)
     if gate:
         _gate(refused)
 
 
-def _refuse(given: dict[str, Any]) -> None:
-    """Refuses what a sweep does not take, rather than leave it out in silence."""
-    faults = [
-        Fault(name, "is for recipes, not for a sweep.", "Leave it out.") for name, value in given.items() if value
-    ]
-    if faults:
-        raise RecipeError(*faults)
-
-
-def _tables(named: list[str]) -> "tuple[Recipe, dict[str, Any]]":
-    """Settings stand among the names, wherever there is an equals sign and no such file."""
-    from distill.comparing import tables
-
+def _named(named: list[str]) -> tuple[list[str], list[str]]:
+    """Runs and settings: a setting is whatever has an equals sign and is no file."""
     overrides = [name for name in named if "=" in name and not Path(name).exists()]
     runs = [name for name in named if name not in overrides]
     if not runs:
         raise typer.BadParameter("name a recipe", param_hint="RECIPE")
-    return tables(runs, overrides)
+    return runs, overrides
 
 
-def _check(table: dict[str, Any], choice: "Choice") -> None:
-    """Refuses what means nothing, before anything is written."""
-    from distill.report.lines import SIGNS
-
-    columns = [
-        name for row in table["students"][:1] for name, value in row.items() if not isinstance(value, dict | list)
-    ]
+def _check(sort: str | None, verdict: str | None) -> None:
+    """Refuses what means nothing, before anything is imported that takes seconds."""
     faults = []
-    if choice.sort is not None and choice.sort.removeprefix("-") not in columns:
-        faults.append(Fault(f"--sort {choice.sort}", "is no column.", suggestion(choice.sort, columns)))
-    if choice.verdict is not None and choice.verdict not in SIGNS:
-        faults.append(Fault(f"--verdict {choice.verdict}", "is no verdict.", suggestion(choice.verdict, list(SIGNS))))
+    if sort is not None and (column := sort.removeprefix("-")) not in COLUMNS:
+        faults.append(Fault(f"--sort {sort}", "is no column.", suggestion(column, COLUMNS, len(COLUMNS))))
+    if verdict is not None and verdict not in SIGNS:
+        faults.append(Fault(f"--verdict {verdict}", "is no verdict.", suggestion(verdict, list(SIGNS))))
+    if faults:
+        raise RecipeError(*faults)
+
+
+def _refuse(given: Mapping[str, Any], what: str) -> None:
+    """Refuses what does not go with what is compared, rather than leave it out in silence."""
+    faults = [Fault(name, f"does not go with {what}.", "Leave it out.") for name, value in given.items() if value]
     if faults:
         raise RecipeError(*faults)
 
@@ -149,12 +149,8 @@ def _print_several(tables: dict[str, Any], baseline: str, level: float, json: st
 def _print_one(table: dict[str, Any], recipe: "Recipe", choice: "Choice", json: str | None) -> None:
     from distill import report
 
-    asked = any((choice.search, choice.verdict, choice.sort))
-    level = recipe.evidence.level
-    if asked:
-        emit(table, json, lambda table: report.render(table, level, everything=True, choice=choice))
-    else:
-        emit(table, json, lambda table: report.render(table, level))
+    asked = any(choice)
+    emit(table, json, lambda table: report.render(table, recipe.evidence.level, asked, choice))
 
 
 def _gate(refused: list[str]) -> None:

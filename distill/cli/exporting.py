@@ -114,7 +114,7 @@ def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe
 def _register(recipe: "Recipe", table: dict[str, Any], name: str) -> None:
     """Registers the students that were exported; each has a name of its own where there are several."""
     from distill.export import examples
-    from distill.pipeline import compare
+    from distill.latest import compare
     from distill.tracking.model import register
 
     runs = {row["member"]: row["run_id"] for row in compare(recipe)["students"]}

@@ -49,6 +49,7 @@ def sweep(
     progress = Progress()
     progress.note(f"sweep: {sweep}")
     from distill import sweep as sweeps
+    from distill.sweep.running import run, train_share
 
     train = _engine(engine)
     with silence():
@@ -58,9 +59,9 @@ def sweep(
         return
     with silence():
         if share is not None:
-            sweeps.train_share(loaded, progress, *_share(share))
+            train_share(loaded, progress, *_share(share))
             return
-        table = sweeps.run(loaded, progress, train, retry=retry_failed)
+        table = run(loaded, progress, train, retry=retry_failed)
     emit(table, json, shown)
     if table["failures"]:
         raise typer.Exit(1)
@@ -128,9 +129,10 @@ def shown(table: dict[str, Any]) -> Any:
 def plan(sweep: Path, overrides: list[str], json: str | None) -> None:
     """Says what a sweep would do."""
     from distill import sweep as sweeps
+    from distill.sweep.planning import plan
 
     with silence():
-        table = sweeps.plan(sweeps.load(sweep, overrides))
+        table = plan(sweeps.load(sweep, overrides))
     emit(table, json, _planned)
 
 

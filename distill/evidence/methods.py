@@ -76,7 +76,7 @@ def times_plain(ours: Sums, plain: Sums, level: float = 0.95) -> Estimate:
     """
     if not comparable(ours, plain):
         return undefined("they were not tested on the same rows")
-    return _share(ours.control - ours.student, plain.control - plain.student, plain, "plain distillation", level)
+    return _share(ours.control - ours.student, plain.control - plain.student, plain, "the baseline", level)
 
 
 def transfer_ratio(before: Sums, after: Sums, level: float = 0.95) -> Estimate:

@@ -11,9 +11,9 @@ from distill.data.impressions import Impressions, View, load
 from distill.errors import Fault, RecipeError, suggestion
 from distill.knowledge import Manifest as Knowledge
 from distill.knowledge import import_table
+from distill.latest import compare
 from distill.lesson import manifest_of
 from distill.member import Arm, Member
-from distill.pipeline import compare
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
 from distill.serving.manifest import Lineage

@@ -14,7 +14,7 @@ from distill.evidence import (
     transfer_ratio,
 )
 from distill.report.cost import students_to_pay
-from distill.report.lines import Row
+from distill.report.lines import Row, lines
 from distill.report.scores import number
 
 SHOWN = ("ne_student", "ne_control", "ne_teacher", "ne_gain", "gap_closed", "helped", "hurt", "unchanged", "undecided")
@@ -35,6 +35,7 @@ def comparison(tables: Mapping[str, Row], baseline: str, level: float = 0.95) ->
         "runs": [{"run": name, **{key: table["summary"][key] for key in SHOWN}} for name, table in tables.items()],
         "settings": _changed(tables),
         "against": [_against(name, tables[name], plain, level) for name in others],
+        "verdicts": [row for name in others for row in _by_verdict(name, tables[name], plain)],
         "domains": [row for name in others for row in _by_domain(name, tables[name], plain, level)],
         "verticals": _verticals(tables),
         "by_vertical": [row for name in others for row in _by_vertical(name, tables[name], plain, level)],
@@ -80,6 +81,13 @@ def _against(name: str, table: Row, plain: Row, level: float) -> dict[str, Any]:
         "students_to_pay": pays,
         "students_to_pay_reason": why,
     }
+
+
+def _by_verdict(name: str, table: Row, plain: Row) -> list[dict[str, Any]]:
+    """The students whose verdict is another one than in the baseline, under the names by which tables list them."""
+    before = {line.name: line.word for line in lines(plain)}
+    found = [(line.name, before.get(line.name), line.word) for line in lines(table)]
+    return [{"run": name, "student": one, "was": was, "is": now} for one, was, now in found if was not in (None, now)]
 
 
 def _by_domain(name: str, table: Row, plain: Row, level: float) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from distill.columns import SIGNS
 from distill.report import svg
-from distill.report.lines import SIGNS, Line, Row, groups
+from distill.report.lines import Line, Row, groups
 from distill.report.svg import Scale, gain, plain, reach, signed
 
 MOST = 40

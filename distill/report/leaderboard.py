@@ -27,11 +27,12 @@ from distill.evidence import (
 from distill.recipe.outcome import Evidence
 from distill.report.exam import Exam, exam, sums
 from distill.report.method import domains, method, pooled
-from distill.report.reliability import together
+from distill.report.reliability import by_vertical, together
 from distill.report.results import Entry, Results
 from distill.report.scores import entropy, number, scores, undefined
+from distill.report.sentences import rounded
 from distill.report.slices import slices
-from distill.report.summary import Pair, summary
+from distill.report.summary import Pair, lacks, summary
 
 Row = dict[str, Any]
 
@@ -63,10 +64,12 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
         "seconds": dict(results.seconds),
         "students": ordered,
         "summary": summary(ordered, pairs, settings.level, settings.min_positives),
+        "undefined": lacks(pairs, settings.level),
         "method": method(pairs, settings.level),
         "domains": domains(pairs, settings.level),
         "slices": slices(exams, results.slices, settings, seed),
         "reliability": together([one for _, one in exams]),
+        "calibration_by_vertical": by_vertical([one for _, one in exams]),
         "pooled": pooled(pairs),
     }
 
@@ -156,7 +159,7 @@ def _finding(entry: Entry, exam: Exam, found: Sums | None, settings: Evidence) -
     wanted = _wanted(gain, found, exam, settings) if said.word == "undecided" else None
     if not exam.lacks:
         reasons += [said.reason, "" if exam.uncovered else gap.reason]
-    reasons += [f"needs about {_rounded(wanted):,} more test rows"] if wanted else []
+    reasons += [f"needs about {rounded(wanted):,} more test rows"] if wanted else []
     judged = found.clicked >= settings.min_positives and found.unclicked >= settings.min_positives
     chance = p_value(found) if judged else math.nan
     return _Finding(gain, gap, said.word, reasons, chance, detectable(found, settings.level), wanted)
@@ -165,12 +168,6 @@ def _finding(entry: Entry, exam: Exam, found: Sums | None, settings: Evidence) -
 def _wanted(gain: Estimate, found: Sums, exam: Exam, settings: Evidence) -> int | None:
     asked = {"negligible": settings.negligible, "min_positives": settings.min_positives, "level": settings.level}
     return rows_wanted(gain, found, len(exam.label), **asked)
-
-
-def _rounded(rows: int) -> int:
-    """To two digits: the estimate has no more."""
-    step = 10 ** max(len(str(rows)) - 2, 0)
-    return math.ceil(rows / step) * step
 
 
 def _why(entry: Entry, finding: _Finding) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """Which students a table shows, in which order, and under which name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-Row = Mapping[str, Any]
+from distill.columns import SIGNS
 
-SIGNS = {"helped": "▲", "unchanged": "=", "hurt": "▼", "undecided": "?", "failed": "✗"}
-"""What may become of a student, in the order of the table; the sign reads without colour."""
+Row = Mapping[str, Any]
 
 
 class Line(NamedTuple):
@@ -65,7 +64,7 @@ def groups(table: Row, most: int | None, choice: Choice = Choice()) -> list[Grou
         most: lines of a group to show; None for all.
         choice: which lines; where it sorts them, they are one group.
     """
-    wanted = [line for line in lines(table) if _is_wanted(line, choice)]
+    wanted = chosen(table, choice)
     if choice.sort is not None:
         return [Group("", _sorted(wanted, choice.sort), 0)]
     found: dict[str, list[Line]] = {word: [] for word in SIGNS}
@@ -75,22 +74,23 @@ def groups(table: Row, most: int | None, choice: Choice = Choice()) -> list[Grou
     return [Group(word, members[:most], len(members[most:]) if most else 0) for word, members in ordered.items()]
 
 
-def _is_wanted(line: Line, choice: Choice) -> bool:
-    return choice.search.lower() in line.name.lower() and choice.verdict in (None, line.word)
+def chosen(table: Row, choice: Choice) -> list[Line]:
+    """The lines that a choice leaves, in the order of the leaderboard."""
+    named = [line for line in lines(table) if choice.search.lower() in line.name.lower()]
+    return [line for line in named if choice.verdict in (None, line.word)]
 
 
 def _sorted(found: list[Line], sort: str) -> list[Line]:
     """By one column, its greatest value first; what lacks it comes last."""
     column, down = sort.removeprefix("-"), not sort.startswith("-")
-    there = [line for line in found if line.row[column] is not None]
-    return sorted(there, key=lambda line: line.row[column], reverse=down) + [
-        line for line in found if line.row[column] is None
-    ]
+    there = [line for line in found if line.row.get(column) is not None]
+    lacking = [line for line in found if line.row.get(column) is None]
+    return sorted(there, key=lambda line: line.row[column], reverse=down) + lacking
 
 
-def absent(table: Row) -> list[str]:
+def absent(found: Sequence[Line]) -> list[str]:
     """Name and reason of every student without a gain; those that failed first, then those with the most test rows."""
-    missing = [line for line in lines(table) if line.row["ne_gain"] is None]
+    missing = [line for line in found if line.row["ne_gain"] is None]
     missing.sort(key=lambda line: (line.word != "failed", -line.row["rows_test"], line.name))
     return [f"{line.name}: {line.row['reason']}" for line in missing]
 

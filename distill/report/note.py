@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from distill.report.lines import SIGNS, Line, Row, absent, groups
+from distill.columns import SIGNS
+from distill.report.footnotes import Footnote, footnotes, marked
+from distill.report.lines import Line, Row, absent, groups, lines
 from distill.report.sentences import percent, sentences
 
 MOST = 6
@@ -21,10 +23,13 @@ def markdown(table: Row, level: float = 0.95) -> str:
     shown = groups(table, MOST)
     first, *others = sentences(table, level)
     rule = "|".join([" :-- ", *[" --: "] * (len(HEAD) - 2), " :-- "])
-    rows = [_bar_separated(HEAD), f"|{rule}|", *(_cells(line) for group in shown for line in group.lines)]
+    there = [line for group in shown for line in group.lines]
+    notes = footnotes(there)
+    rows = [_bar_separated(HEAD), f"|{rule}|", *(_cells(line, notes) for line in there)]
     parts = [
         f"**{first}** Figures and every student are in `report.html`, under Artifacts.",
         "\n".join(rows),
+        *(_plain(note.text) for note in notes),
         *_left_out(table, sum(one.hidden for one in shown)),
         "\n".join(f"- {sentence}" for sentence in others),
     ]
@@ -58,19 +63,20 @@ def _between(row: Row) -> str:
     return "" if row["ne_gain_low"] is None else f" ({row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f})"
 
 
-def _cells(line: Line) -> str:
+def _cells(line: Line, notes: Sequence[Footnote]) -> str:
     row = line.row
-    gap = "" if row["gap_closed"] is None else percent(row["gap_closed"])
+    mark = marked(line, notes)
+    gap = ("-" if mark else "") if row["gap_closed"] is None else percent(row["gap_closed"])
     span = "" if row["ne_gain_low"] is None else f"{row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f}"
     entropies = ["" if row[name] is None else f"{row[name]:.4f}" for name in ("ne_teacher", "ne_control", "ne")]
     gain = "" if row["ne_gain"] is None else f"{row['ne_gain']:+.4f}"
     sizes = f"{row['rows_train']:,}", f"{row['rows_test']:,}"
-    return _bar_separated([line.name, *sizes, *entropies, gain, span, gap, f"{SIGNS[line.word]} {line.word}"])
+    return _bar_separated([line.name, *sizes, *entropies, gain, span, gap + mark, f"{SIGNS[line.word]} {line.word}"])
 
 
 def _left_out(table: Row, hidden: int) -> list[str]:
     """What the table does not show, in a paragraph each."""
-    missing = absent(table)
+    missing = absent(lines(table))
     more = f"{hidden} more students are in `leaderboard.json`." if hidden else ""
     some = "; ".join(_plain(reason)[:120] for reason in missing[:MOST])
     return [*filter(None, [more, f"{len(missing)} without a gain, such as {some}." if missing else ""])]

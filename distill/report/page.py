@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from distill.columns import SIGNS
 from distill.report import diagrams, figures, svg
-from distill.report.lines import SIGNS, Row
+from distill.report.lines import Row
 from distill.report.sentences import percent, sentences
 from distill.report.style import SCRIPT, STYLE
 from distill.report.tables import number, span, students, summed
@@ -143,7 +144,8 @@ def gains(students: Sequence[Row]) -> dict[str, float | None]:
 
 def _students(table: Row) -> str:
     search = '<input type="search" placeholder="search a vertical" aria-label="search a vertical">'
-    lead = f'<p class="soft">A click on a head sorts. {search} <span id="found"></span></p>'
+    whole = '<label><input type="checkbox" id="whole"> all columns</label>'
+    lead = f'<p class="soft tools">{search} {whole} <span>A click on a head sorts.</span> <span id="found"></span></p>'
     return f"<h2>Students</h2>{lead}{students(table)}"
 
 

@@ -7,12 +7,12 @@ from distill.report.teachers import described
 
 KINDS = {
     "time_ahead": "The teacher scored each training row before it had learned from it or from anything later.",
-    "cross_fit": "Training rows were scored by teachers that had not seen them, but had seen others of the same time: "
-    "where items become popular, such scores know more than a teacher does in service.",
-    "in_sample": "The teacher scored rows that it had been trained on: its scores leak their labels, and these "
+    "cross_fit": "Each training row was scored by a teacher that had not seen it, but had seen others of the same "
+    "time. Where items become popular, such scores know more than those of a teacher in service.",
+    "in_sample": "The teacher had been trained on the rows that it scored, so its scores leak their labels: these "
     "students are for comparison only.",
-    "unknown": "How the teacher scored the training rows is not known: if it had been trained on them, its scores leak "
-    "their labels.",
+    "unknown": "It is not known how the training rows were scored. If the teacher had been trained on them, its scores "
+    "leak their labels.",
 }
 """Kind of knowledge -> what it means for the reader."""
 
@@ -34,9 +34,11 @@ def sentences(table: Row, level: float) -> list[str]:
         *described(table),
         *_views(summary),
         *_method(table.get("method", {})),
-        *_gap(summary, level),
+        *_gap(table, level),
         *_hops(summary),
+        *_calibration(table.get("calibration_by_vertical", {})),
         *(KINDS[kind] for kind in kinds),
+        *_reach(found),
         *_limits(found, summary),
     ]
 
@@ -44,15 +46,16 @@ def sentences(table: Row, level: float) -> list[str]:
 def percent(share: float) -> str:
     """A share for reading.
 
-    >>> percent(0.384)
-    '38 %'
+    >>> percent(0.384), percent(-0.001)
+    ('38 %', '0 %')
     """
-    return f"{100 * share:.0f} %"
+    return f"{round(100 * share) + 0} %"
 
 
 def _verdicts(found: list[Line], summary: Row) -> list[str]:
     verticals = len({line.row["vertical"] for line in found})
-    of = f"{verticals} verticals" if verticals == len(found) else f"{len(found)} results in {verticals} verticals"
+    of = f"{verticals} vertical{'s' if verticals != 1 else ''}"
+    of = of if verticals == len(found) else f"{len(found)} results in {of}"
     said = [
         f"The teacher helped {summary['helped']} of {of}, hurt {summary['hurt']} and left {summary['unchanged']} "
         f"unchanged; {summary['undecided']} are undecided."
@@ -68,7 +71,7 @@ def _chance(found: list[Line], level: float) -> list[str]:
     expected = math.ceil(judged * (1 - level) / 2)
     if not expected:
         return []
-    return [f"Had the teacher changed nothing, chance would still call up to {expected} helped and {expected} hurt."]
+    return [f"By chance alone, up to {expected} would be called helped and up to {expected} hurt."]
 
 
 def _standing(summary: Row, level: float) -> list[str]:
@@ -76,20 +79,20 @@ def _standing(summary: Row, level: float) -> list[str]:
     if not summary.get("helped", 0) + summary.get("hurt", 0) or "helped_adjusted" not in summary:
         return []
     return [
-        f"With at most {1 - level:.0%} of them expected to be wrong, {summary['helped_adjusted']} helped and "
-        f"{summary['hurt_adjusted']} hurt stand (Benjamini and Hochberg); the verdicts shown are each its own."
+        f"That allowed for, {summary['helped_adjusted']} helped and {summary['hurt_adjusted']} hurt remain "
+        f"(Benjamini and Hochberg: of those that remain, {percent(1 - level)} may be wrong)."
     ]
 
 
 def _views(summary: Row) -> list[str]:
     """The gain as verticals see it: one large vertical can carry the ratio over all rows."""
     names = {
-        "the mean of verticals gains": "ne_gain_macro",
-        "their median": "ne_gain_median",
-        "all rows without the ten verticals that gain most": "ne_gain_without_top10",
+        "ne_gain_macro": "mean {:+.4f}",
+        "ne_gain_median": "median {:+.4f}",
+        "ne_gain_without_top10": "all rows without the ten verticals that gain most {:+.4f}",
     }
-    known = [f"{name} {summary[key]:+.4f}" for name, key in names.items() if summary.get(key) is not None]
-    return [f"By vertical: {', '.join(known)}."] if known else []
+    known = [text.format(summary[name]) for name, text in names.items() if summary.get(name) is not None]
+    return [f"Gain by vertical: {', '.join(known)}."] if known else []
 
 
 def _method(method: Row) -> list[str]:
@@ -104,7 +107,7 @@ def _method(method: Row) -> list[str]:
     return [
         f"As a method, over {method['seeds']} seeds, this is {words[method['verdict']]}: a gain of "
         f"{method['ne_gain']:+.4f}, {method['ne_gain_low']:+.4f} to {method['ne_gain_high']:+.4f}; "
-        f"seeds alone spread by {method['seed_spread']:.4f}, rows by {method['row_error']:.4f}."
+        f"seeds spread it by {method['seed_spread']:.4f}, test rows by {method['row_error']:.4f}."
     ]
 
 
@@ -118,19 +121,47 @@ def _entropies(summary: Row) -> list[str]:
     ]
 
 
-def _gap(summary: Row, level: float) -> list[str]:
+def _gap(table: Row, level: float) -> list[str]:
+    summary, undefined = table["summary"], table.get("undefined", {})
     if summary["gap_closed"] is None:
-        return ["What share of the teacher's lead the students gained is undefined: it has no lead, or no scores here."]
+        why = undefined.get("gap_closed", "the teacher has no lead, or did not score all test rows")
+        return [f"What share of the teacher's lead the students gained is undefined: {why}."]
     low, high = summary["gap_closed_low"], summary["gap_closed_high"]
-    sure = "no interval: the lead itself is not sure" if low is None else f"{level:.0%} interval {_span(low, high)}"
-    views = {
-        "the mean of verticals is": summary["gap_closed_macro"],
-        "their median": summary["gap_closed_median"],
-        "the share without the ten verticals that gain most": summary["gap_closed_without_top10"],
+    why = undefined.get("gap_closed_low", "the teacher's lead is not sure")
+    sure = f"no interval: {why}" if low is None else f"{percent(level)} interval {_span(low, high)}"
+    said = [f"The students gained {percent(summary['gap_closed'])} of the teacher's lead over the controls ({sure})."]
+    names = {
+        "gap_closed_macro": "mean {}",
+        "gap_closed_median": "median {}",
+        "gap_closed_without_top10": "all rows without the ten verticals that gain most {}",
     }
-    known = [f"{name} {percent(share)}" for name, share in views.items() if share is not None]
-    first = f"The students gained {percent(summary['gap_closed'])} of the teacher's lead over the controls ({sure})"
-    return [f"{first}; {', '.join(known)}." if known else f"{first}."]
+    known = [text.format(percent(summary[name])) for name, text in names.items() if summary[name] is not None]
+    return [*said, f"That share by vertical: {', '.join(known)}."] if known else said
+
+
+def _calibration(found: Row) -> list[str]:
+    """How far each arm is off, vertical by vertical: over all rows, too many clicks here make up for too few there."""
+    names = {"distilled": "the students", "control": "the controls", "teacher": "the teacher"}
+    off = {arm: found[arm]["relative"] for arm in names if found.get(arm, {}).get("relative") is not None}
+    if "distilled" not in off:
+        return []
+    said = ", ".join(f"{percent(value)} for {names[arm]}" for arm, value in off.items())
+    return [f"Predicted and observed clicks of a vertical differ, on average, by {said}."]
+
+
+def _reach(found: list[Line]) -> list[str]:
+    """How much of the training rows the teacher had scored, and how old its knowledge was on the test rows."""
+    rows = {line.row["vertical"]: line.row for line in found}.values()
+    scored = [(row["coverage"], row["rows_train"]) for row in rows if row.get("coverage") is not None]
+    ages = [row["knowledge_age"] for row in rows if row.get("knowledge_age") is not None]
+    total = sum(count for _, count in scored)
+    share = sum(part * count for part, count in scored) / total if total else 1.0
+    said = [f"It had scored {percent(share)} of the students' training rows."] if round(share, 2) < 1 else []
+    return said + ([f"The last label that it had seen is {_days(max(ages))} older than the test rows."] if ages else [])
+
+
+def _days(days: float) -> str:
+    return f"{24 * days:.1f} hours" if days < 1 else f"{days:.1f} days"
 
 
 def _span(low: float, high: float) -> str:
@@ -140,7 +171,7 @@ def _span(low: float, high: float) -> str:
 def _limits(found: list[Line], summary: Row) -> list[str]:
     said = []
     if summary["undecided"]:
-        said.append("Undecided is not unchanged: there were too few clicks to tell, or the interval holds both.")
+        said.append("Undecided is not unchanged: these test rows are too few to tell.")
     wanted = {
         line.row["vertical"]: line.row["rows_wanted"]
         for line in found
@@ -148,10 +179,10 @@ def _limits(found: list[Line], summary: Row) -> list[str]:
     }
     if wanted:
         nearest = sorted(wanted.items(), key=lambda one: one[1])[:3]
-        rows = ", ".join(f"{name} about {count:,}" for name, count in nearest)
-        said.append(f"Nearest to a verdict, in further test rows that a gain of the size seen would need: {rows}.")
+        rows = ", ".join(f"{name} about {rounded(count):,}" for name, count in nearest)
+        said.append(f"Nearest to a verdict, if gains are as large as seen, by the test rows still missing: {rows}.")
     if len({line.row["seed"] for line in found}) == 1:
-        said.append("Verdicts are about these students; one seed does not say how another would turn out.")
+        said.append("All this is about these very students: with another seed they may turn out differently.")
     return said
 
 
@@ -159,9 +190,20 @@ def _hops(summary: Row) -> list[str]:
     """How far it came on each way, where it went through domains."""
     if summary.get("ne_domain") is None:
         return []
-    names = {
-        "gap_closed_teacher_to_domain": "they hold {} of the teacher's lead over the controls",
-        "gap_closed_domain_to_student": "the students gained {} of theirs",
-    }
-    known = [text.format(percent(summary[name])) for name, text in names.items() if summary[name] is not None]
-    return [f"Domain models have {summary['ne_domain']:.4f}: {'; '.join(known) or 'no lead that could be shared out'}."]
+    first, second = summary["gap_closed_teacher_to_domain"], summary["gap_closed_domain_to_student"]
+    said = [f"NE of the domain models is {summary['ne_domain']:.4f}."]
+    if first is not None:
+        said.append(f"They hold {percent(first)} of the teacher's lead over the controls.")
+    if second is not None:
+        said.append(f"The students gained {percent(second)} of the domain models' lead.")
+    return [" ".join(said)]
+
+
+def rounded(rows: int) -> int:
+    """To two digits: the estimate has no more.
+
+    >>> rounded(5354)
+    5400
+    """
+    step = 10 ** max(len(str(rows)) - 2, 0)
+    return math.ceil(rows / step) * step

@@ -13,11 +13,17 @@ from distill.report.sentences import percent
 MOST = 12
 """Verticals that are shown: those in which the runs differ most."""
 
-WORDS = {
-    "better": "better than",
-    "worse": "worse than",
-    "undecided": "not shown to be better or worse than",
+NAMED = 6
+"""Verticals that a sentence names."""
+
+TURNS = {
+    "failed": lambda row: row["is"] == "failed",
+    "became hurt": lambda row: row["is"] == "hurt",
+    "no longer hurt": lambda row: row["was"] == "hurt",
+    "became helped": lambda row: row["is"] == "helped",
+    "no longer helped": lambda row: row["was"] == "helped",
 }
+"""What may become of verdicts from one run to another, the gravest first; each is told once."""
 
 
 def side_by_side(found: Row) -> RenderableType:
@@ -29,19 +35,54 @@ def side_by_side(found: Row) -> RenderableType:
     parts += [_table(verticals[:MOST], "vertical", "student's NE in")]
     if len(verticals) > MOST:
         parts.append(Text(f"... and {len(verticals) - MOST} verticals in which they differ less", style="dim"))
-    said = [sentence for row in found["against"] for sentence in sentences_of(row, found["baseline"])]
+    said = [sentence for row in found["against"] for sentence in sentences_of(row, found)]
     return Group(*parts, Text(), *map(Text, said))
 
 
-def sentences_of(row: Row, baseline: str) -> list[str]:
-    """What is known of one run against the baseline."""
-    if "ne_better_by" not in row:
-        return [f"{row['run']}: {row['reason']}."]
-    claim = f"As a method, {row['run']} is {WORDS[row['verdict']]} {baseline}{_by(row, 'ne_better_by')}"
-    seeds = f", from {row['seeds']} seed{'s' if row['seeds'] != 1 else ''}."
-    times = _ratio(row, "times_baseline", f"Its gain is {{}} times that of {baseline}", "{:.2f}")
-    ratio = _ratio(row, "transfer_ratio", "Of what its teacher gained, its students gained {}", "percent")
-    return [claim + seeds, times, *([ratio] if row["transfer_ratio"] is not None else []), *_pays(row)]
+def sentences_of(row: Row, found: Row) -> list[str]:
+    """What is known of one run against the baseline.
+
+    Args:
+        row: one of `against` in the comparison.
+        found: the comparison.
+    """
+    run, baseline = row["run"], found["baseline"]
+    turned = _turned([one for one in found["verdicts"] if one["run"] == run], run, baseline)
+    if row.get("ne_better_by") is None:
+        why = row.get("ne_better_by_reason") or row["reason"]
+        return [f"{run} and {baseline} cannot be compared as methods: {why}.", *turned]
+    times = _ratio(row, "times_baseline", f"Its gain over its controls is {{}} times that of {baseline}", "{:.2f}")
+    taught = _ratio(
+        row, "transfer_ratio", "Of what its teacher gained over the other, its students gained {}", "percent"
+    )
+    return [_difference(row, baseline), _claim(row), *times, *taught, *_pays(row), *turned]
+
+
+def _difference(row: Row, baseline: str) -> str:
+    value = row["ne_better_by"]
+    return f"NE of {row['run']} is {abs(value):.4f} {'lower' if value >= 0 else 'higher'} than that of {baseline}."
+
+
+def _claim(row: Row) -> str:
+    """What that says of the method."""
+    if row["ne_better_by_low"] is None:
+        return f"Whether it is the better method is not known: {row['ne_better_by_reason']}."
+    word = "not shown to be better or worse" if row["verdict"] == "undecided" else row["verdict"]
+    span = f"{row['ne_better_by_low']:+.4f} to {row['ne_better_by_high']:+.4f}, from {row['seeds']} seeds"
+    return f"As a method it is {word} ({span})."
+
+
+def _turned(rows: Sequence[Row], run: str, baseline: str) -> list[str]:
+    """Which students have another verdict, and how it changed."""
+    if not rows:
+        return [f"No vertical has another verdict in {run} than in {baseline}."]
+    said, told = [], set()
+    for turn, holds in TURNS.items():
+        names = [row["student"] for row in rows if holds(row) and row["student"] not in told]
+        told |= set(names)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        said += [f"In {run} {turn}: {', '.join(names[:NAMED])}{more}."] if names else []
+    return said
 
 
 def _pays(row: Row) -> list[str]:
@@ -50,22 +91,14 @@ def _pays(row: Row) -> list[str]:
     return [f"Its domain models pay from {count:,} student{'s' if count != 1 else ''} on."] if count else []
 
 
-def _by(row: Row, name: str) -> str:
-    if row[name] is None:
-        return f": {row[f'{name}_reason']}"
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    span = f" ({low:+.4f} to {high:+.4f})" if low is not None else f" ({row[f'{name}_reason']})"
-    return f" by {row[name]:+.4f} in NE{span}"
-
-
-def _ratio(row: Row, name: str, words: str, form: str) -> str:
+def _ratio(row: Row, name: str, words: str, form: str) -> list[str]:
     """A ratio in a sentence; where it does not exist, why."""
     if row[name] is None:
-        return f"{name} is undefined: {row[f'{name}_reason']}."
+        return [f"{name} is undefined: {row[f'{name}_reason']}."]
     show = percent if form == "percent" else form.format
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    span = row[f"{name}_reason"] if low is None else f"{show(low)} to {show(high)}"
-    return f"{words.format(show(row[name]))} ({span})."
+    span = f"no interval: {row[f'{name}_reason']}" if low is None else f"{show(low)} to {show(high)}"
+    return [f"{words.format(show(row[name]))} ({span})."]
 
 
 def _results(runs: Sequence[Row]) -> Table:

@@ -44,8 +44,11 @@ th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]:
 td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
 th:first-child { z-index: 1; }
 tbody tr:hover, tbody tr:hover td:first-child { background: var(--wash); }
-input { font: inherit; font-size: .9rem; padding: .35rem .6rem; width: 18rem; max-width: 100%; color: inherit;
-  background: var(--wash); border: 1px solid var(--rule); border-radius: .3rem; }
+table:not(.whole) .more { display: none; } .tools { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem;
+  align-items: center; max-width: none; }
+.scroll + p { margin-top: .8rem; } .scroll ~ p.soft { font-size: .85rem; }
+input[type=search] { font: inherit; font-size: .9rem; padding: .35rem .6rem; width: 18rem; max-width: 100%;
+  color: inherit; background: var(--wash); border: 1px solid var(--rule); border-radius: .3rem; }
 pre { background: var(--wash); padding: 1rem 1.2rem; overflow-x: auto; font: 13px/1.5 ui-monospace, Menlo, monospace;
   border-radius: .3rem; } details { margin-top: 1rem; } summary { cursor: pointer; font-weight: 600; }
 @media print { input { display: none; } body { max-width: none; padding: 0; } details > * { display: block; } }
@@ -70,6 +73,9 @@ for (const table of document.querySelectorAll('table.sortable')) {
     head.addEventListener('click', sort);
     head.addEventListener('keydown', event => { if (event.key === 'Enter') sort(); }); });
 }
+const whole = document.querySelector('#whole');
+if (whole) whole.addEventListener('change', () =>
+  document.querySelector('#students').classList.toggle('whole', whole.checked));
 const search = document.querySelector('input[type=search]'), found = document.querySelector('#found');
 if (search) search.addEventListener('input', () => {
   const words = search.value.toLowerCase(); let count = 0;

@@ -37,7 +37,7 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
         least: clicks, and as many non-clicks, from which a vertical counts in the mean of verticals.
     """
     words = Counter(row["verdict"] for row in rows)
-    scored = [pair for pair in pairs if not math.isnan(pair.sums.teacher[0])]
+    scored = _scored(pairs)
     gap, macro = _pooled_gap(scored, level), _macro_gap(scored, level, least)
     gain = ne_gain(_pooled(pairs), level) if pairs else NOTHING
     others = _without_top(pairs)
@@ -64,6 +64,20 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
         "ne_control": _entropy(pairs, "control"),
         "ne_student": _entropy(pairs, "student"),
     }
+
+
+def lacks(pairs: Sequence[Pair], level: float) -> dict[str, str]:
+    """What of gain and gap over all pairs does not exist, their intervals among it, and why."""
+    if not pairs:
+        return dict.fromkeys(("ne_gain", "gap_closed"), "no student can be compared with its control")
+    gap = _pooled_gap(_scored(pairs), level)
+    reason = gap.reason or "the teacher did not score all test rows of any student"
+    numbers = {"gap_closed": gap.value, "gap_closed_low": gap.low, "gap_closed_high": gap.high}
+    return {name: reason for name, value in numbers.items() if math.isnan(value)}
+
+
+def _scored(pairs: Sequence[Pair]) -> list[Pair]:
+    return [pair for pair in pairs if not math.isnan(pair.sums.teacher[0])]
 
 
 def _pooled(pairs: Sequence[Pair]) -> Sums:

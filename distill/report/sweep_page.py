@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from html import escape
 
+from distill.columns import SIGNS
 from distill.report import figures
-from distill.report.lines import SIGNS, Row
+from distill.report.lines import Row
 from distill.report.page import document, gains
 from distill.report.tables import Column, number, span, table, word
 

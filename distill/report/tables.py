@@ -4,8 +4,13 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from distill.report.lines import SIGNS, Line, Row, groups
-from distill.report.sentences import percent
+from distill.columns import SIGNS
+from distill.report.footnotes import Footnote, footnotes, marked, why_unsure
+from distill.report.lines import Line, Row, groups
+from distill.report.sentences import percent, rounded
+
+GAP = "share of the teacher's lead over the control"
+DETECTABLE = "smallest true gain that these rows find 4 times in 5"
 
 
 class Column(NamedTuple):
@@ -33,27 +38,40 @@ def table(rows: Sequence[Any], columns: Sequence[Column], name: str = "") -> str
 
 
 def students(found: Row) -> str:
-    """Every distilled student."""
+    """Every distilled student, with the columns that fit a screen; those of the kind `more` are shown on demand."""
     lines = [line for group in groups(found, None) for line in group.lines]
+    notes = footnotes(lines)
     columns = [
         Column("vertical", lambda line: escape(line.name), kind="left"),
         Column("verdict", lambda line: word(line.word, f"{SIGNS[line.word]} {line.word}"), kind="left"),
         _of_row("gain", "ne_gain", number("+.4f"), "NE of the control minus NE of the student"),
         Column("interval", lambda line: span(line.row), _key("ne_gain_low"), hint="sorts by the lower end"),
-        _of_row("gap closed", "gap_closed", share, "share of the teacher's lead over the control"),
+        Column("gap closed", lambda line: _gap(line, notes), _key("gap_closed"), hint=GAP),
         _of_row("student", "ne", number(".4f"), "NE on the test rows; lower is better"),
         _of_row("control", "ne_control", number(".4f")),
         _of_row("teacher", "ne_teacher", number(".4f")),
-        _of_row("AUC", "auc", number(".4f")),
-        _of_row("GAUC", "gauc", number(".4f"), "within users, by impressions"),
         _of_row("calibration", "calibration", number(".3f"), "predicted over observed clicks"),
-        _of_row("train rows", "rows_train", number(",")),
+        _of_row("clicks", "positives_test", number(",.0f"), "among the test rows"),
         _of_row("test rows", "rows_test", number(",")),
-        _of_row("clicks", "positives_test", number(",.0f")),
-        _of_row("detectable", "detectable", number(".4f"), "smallest true gain that these rows find 4 times in 5"),
-        Column("why no more is said", lambda line: escape(line.row["reason"]), kind="left why"),
+        _of_row("rows missing", "rows_wanted", _rows, "test rows that a verdict still needs, about"),
+        _of_row("train rows", "rows_train", number(","), kind="more"),
+        _of_row("AUC", "auc", number(".4f"), kind="more"),
+        _of_row("GAUC", "gauc", number(".4f"), "within users, by impressions", kind="more"),
+        _of_row("detectable", "detectable", number(".4f"), DETECTABLE, kind="more"),
+        Column("why no more is said", lambda line: escape(line.row["reason"]), kind="left why more"),
     ]
-    return table(lines, columns, "students")
+    below = "".join(f"<p class='soft'>{escape(note.text)}</p>" for note in notes)
+    return table(lines, columns, "students") + below
+
+
+def _rows(count: int | None) -> str:
+    return number(",")(None if count is None else rounded(count))
+
+
+def _gap(line: Line, notes: Sequence[Footnote]) -> str:
+    """The share, with the sign of its footnote, which also says its reason where one points at it."""
+    mark = marked(line, notes)
+    return share(line.row["gap_closed"]) + (f'<span title="{escape(why_unsure(line))}">{mark}</span>' if mark else "")
 
 
 def summed(rows: Sequence[Row], names: Sequence[tuple[str, str]]) -> str:
@@ -83,7 +101,7 @@ def number(form: str) -> Callable[[float | None], str]:
 
 def share(value: float | None) -> str:
     """A share in per cent."""
-    return "\N{EN DASH}" if value is None else percent(round(value, 2) + 0.0).replace("-", "\N{MINUS SIGN}")
+    return "\N{EN DASH}" if value is None else percent(value).replace("-", "\N{MINUS SIGN}")
 
 
 def span(row: Row, name: str = "ne_gain") -> str:
@@ -107,12 +125,12 @@ def _raw(value: float | None) -> str:
     return "" if value is None else f"{value:.10g}"
 
 
-def _of_row(title: str, name: str, show: Callable[[float | None], str], hint: str = "") -> Column:
-    return Column(title, lambda line: show(line.row[name]), _key(name), hint=hint)
+def _of_row(title: str, name: str, show: Callable[[float | None], str], hint: str = "", kind: str = "") -> Column:
+    return Column(title, lambda line: show(line.row.get(name)), _key(name), kind, hint)
 
 
 def _key(name: str) -> Callable[[Line], float | None]:
-    return lambda line: line.row[name]
+    return lambda line: line.row.get(name)
 
 
 def _text(key: str) -> Callable[[Row], str]:

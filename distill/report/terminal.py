@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distill.report.lines import SIGNS, Choice, Group, Line, Row, absent, groups
+from distill.columns import SIGNS
+from distill.report.footnotes import Footnote, footnotes, marked
+from distill.report.lines import Choice, Group, Line, Row, absent, chosen, groups, lines
 from distill.report.sentences import percent, sentences
 
 MOST = 10
@@ -18,6 +20,9 @@ CELLS = 17
 """Width of the bar that shows an interval against 0; odd, so that 0 has a cell."""
 
 COLOURS = {"helped": "green", "unchanged": "cyan", "hurt": "red", "undecided": "yellow", "failed": "bold red"}
+
+SHOWN = ("vertical", "rows_train", "rows_test", "ne_teacher", "ne_control", "ne", "ne_gain", "gap_closed", "verdict")
+"""What the columns of the table are called in a leaderboard."""
 
 NONE = "-"
 """Stands for a number that does not exist."""
@@ -37,7 +42,7 @@ def render(
         everything: shows every student, not only the first ten of each verdict.
         choice: which lines are wanted, and in which order.
     """
-    return _Board(table, level, groups(table, None if everything else MOST, choice))
+    return _Board(table, level, choice, groups(table, None if everything else MOST, choice))
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,20 @@ class _Board:
 
     table: Row
     level: float
+    choice: Choice
     groups: list[Group]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield _lines(self.groups, options.max_width)
+        shown = [line for group in self.groups for line in group.lines]
+        notes = footnotes(shown)
+        yield _lines(self.groups, _columns(_scale(shown), notes, self.choice.sort), options.max_width)
         hidden = sum(group.hidden for group in self.groups)
         if hidden:
             yield Text(f"{hidden} more lines; `distill compare --json FILE` has them all.", style="dim")
-        for text in (*_absent(self.table), "", *sentences(self.table, self.level)):
+        for note in notes:
+            yield Text(note.text, style="dim")
+        wanted, every = chosen(self.table, self.choice), lines(self.table)
+        for text in (*_absent(wanted), "", *_part(len(wanted), len(every)), *sentences(self.table, self.level)):
             yield Text(text)
 
 
@@ -73,8 +84,8 @@ class _Column(NamedTuple):
     justify: Literal["left", "right"] = "right"
 
 
-def _lines(shown: list[Group], width: int) -> Table:
-    columns = _fitting(_columns(_scale(shown)), [line for group in shown for line in group.lines], width)
+def _lines(shown: list[Group], columns: list[_Column], width: int) -> Table:
+    columns = _fitting(columns, [line for group in shown for line in group.lines], width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column.title, justify=column.justify, no_wrap=column is not columns[0], overflow="fold")
@@ -86,7 +97,8 @@ def _lines(shown: list[Group], width: int) -> Table:
     return table
 
 
-def _columns(scale: float) -> list[_Column]:
+def _columns(scale: float, notes: list[Footnote], sort: str | None) -> list[_Column]:
+    """The columns of the table; what it is sorted by is among them."""
     return [
         _Column("vertical", lambda line: Text(line.name), justify="left"),
         _Column("train rows", lambda line: f"{line.row['rows_train']:,}", spare=5),
@@ -97,9 +109,28 @@ def _columns(scale: float) -> list[_Column]:
         _Column("gain", lambda line: _number(line.row["ne_gain"], "+")),
         _Column("interval", lambda line: _span(line.row), spare=4),
         _Column("- 0 +".center(CELLS), lambda line: bar(line.row, scale), justify="left"),
-        _Column("gap", lambda line: NONE if line.row["gap_closed"] is None else percent(line.row["gap_closed"])),
+        _Column("gap", lambda line: _gap(line, notes)),
+        *_asked(sort),
         _Column("verdict", _verdict, justify="left"),
     ]
+
+
+def _asked(sort: str | None) -> list[_Column]:
+    """The column that a table is sorted by, where no other shows it."""
+    name = (sort or "").removeprefix("-")
+    if not name or name in SHOWN:
+        return []
+    return [_Column(name, lambda line: _cell_of(line.row.get(name)))]
+
+
+def _cell_of(value: Any) -> str:
+    return _number(value) if isinstance(value, float) else NONE if value is None else str(value)
+
+
+def _gap(line: Line, notes: list[Footnote]) -> str:
+    """The share, and room for the sign of a footnote where there are any."""
+    share = NONE if line.row["gap_closed"] is None else percent(line.row["gap_closed"])
+    return share + (marked(line, notes) or " ") if notes else share
 
 
 def _fitting(columns: list[_Column], found: list[Line], width: int) -> list[_Column]:
@@ -144,9 +175,9 @@ def _cell(number: float, scale: float) -> int:
     return round((share + 1) / 2 * (CELLS - 1))
 
 
-def _scale(shown: list[Group]) -> float:
+def _scale(shown: list[Line]) -> float:
     """The reach of four in five of the intervals, so that a few wide ones do not flatten the others."""
-    rows = [line.row for group in shown for line in group.lines if line.row["ne_gain_low"] is not None]
+    rows = [line.row for line in shown if line.row["ne_gain_low"] is not None]
     reach = sorted(max(abs(row["ne_gain_low"]), abs(row["ne_gain_high"])) for row in rows)
     return (reach[4 * (len(reach) - 1) // 5] if reach else 0.0) or 1.0
 
@@ -165,7 +196,12 @@ def _span(row: Row) -> str:
     return f"{_number(row['ne_gain_low'], '+')} to {_number(row['ne_gain_high'], '+')}"
 
 
-def _absent(table: Row) -> list[str]:
-    found = absent(table)
+def _part(shown: int, of: int) -> list[str]:
+    """That the summary is about all, where the table is not."""
+    return [] if shown == of else [f"The table is of {shown} of {of} students; what follows is about all {of}."]
+
+
+def _absent(wanted: list[Line]) -> list[str]:
+    found = absent(wanted)
     more = [f"... and {len(found) - MOST} more without a gain"] if len(found) > MOST else []
     return ["", "Without a gain:", *found[:MOST], *more] if found else []

@@ -9,9 +9,10 @@ from distill.data.impressions import Impressions
 from distill.errors import Fault, RecipeError
 from distill.fingerprint import fingerprint
 from distill.knowledge import Knowledge
+from distill.latest import identity
 from distill.member import Member
 from distill.panel import taught_by
-from distill.pipeline import identity, read, teach
+from distill.pipeline import read, teach
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.store import Store

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from distill.domains import domains_of
 from distill.errors import Fault, RecipeError
-from distill.files import read_json, write_json
+from distill.files import write_json
 from distill.fingerprint import fingerprint
 from distill.judging import judged
 from distill.learner import accelerator, keep_programs
 from distill.panel import said_by_all, taught_by
-from distill.pipeline import experiment, identity
+from distill.pipeline import experiment
 from distill.probing import pace_of, paces
 from distill.progress import Progress
 from distill.ranks import enlisted
@@ -22,6 +21,7 @@ from distill.report.scores import number
 from distill.store import Store
 from distill.sweep import recording
 from distill.sweep.choosing import choices, chosen, overall, pooled
+from distill.sweep.latest import place
 from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
 from distill.sweep.searching import require, searched
@@ -80,7 +80,7 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             told = recording.records(done, found, students, [_sources(one, store) for one in points])
             found = _publish(found, told, tracker, progress)
         found["seconds"] = progress.seconds | {"rows_per_second": _paces(points, store)}
-        write_json(_latest(sweep, store), found)
+        write_json(place(sweep, store), found)
     return found
 
 
@@ -104,30 +104,9 @@ def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
         train_here(pool.jobs, cohorts, pool.courses)
 
 
-def compare(sweep: Sweep) -> Table:
-    """The table of a sweep that has been run.
-
-    Raises:
-        RecipeError: it has not, or it has changed since. Its data are not read again.
-    """
-    store = Store(sweep.base.store)
-    path = _latest(sweep, store)
-    if not path.exists():
-        what = f"has not been run with these settings in {store.root}."
-        raise RecipeError(Fault(sweep.name, what, "Run it first: distill sweep."))
-    return read_json(path)
-
-
 def key_of(sweep: Sweep, points: list[Taught]) -> str:
     """Under which key a sweep is recorded: that of its name and of where it starts, so that it may grow."""
     return fingerprint("sweep", sweep.name, sweep.base.name, points[0].impressions.fingerprint)
-
-
-def _latest(sweep: Sweep, store: Store) -> Path:
-    said = [[identity(recipe) for recipe in point.recipes] for point in sweep.points]
-    patterns = [[pattern for pattern, _ in point.verticals] for point in sweep.points]
-    asked = [sweep.search._replace(point=None)] if sweep.search else []
-    return store.latest / f"{fingerprint('sweep', sweep.name, said, patterns, sweep.halving, *asked)}.json"
 
 
 def _last_rung(

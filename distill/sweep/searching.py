@@ -13,7 +13,7 @@ from typing import Any
 
 from distill.errors import Fault, RecipeError
 from distill.fingerprint import derived_seed, fingerprint
-from distill.pipeline import identity
+from distill.latest import identity
 from distill.report.scores import number
 from distill.store import Store
 from distill.sweep.choosing import means, pooled

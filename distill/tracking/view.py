@@ -8,7 +8,7 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 """Where MLflow's UI keeps a shared view. Its format is MLflow's own affair (seen in 3.17); a UI that does not know it
 shows the runs in its own way."""
 
-_TAGS = {"distill.vertical": 140, "distill.seed": 95, "distill.verdict": 100}
+_TAGS = {"distill.verdict": 100}
 _METRICS = {
     "ne_gain": 90,
     "ne_gain_low": 95,
@@ -22,10 +22,11 @@ _METRICS = {
     "calibration": 90,
     "positives_test": 110,
 }
-"""Column -> its width in pixels, in the order in which they stand."""
+"""Column -> its width in pixels, in the order in which they stand. Vertical and seed are in the names of runs: gain and
+interval should be seen beside the assistant that MLflow opens on the right."""
 
 _PARAMS = ["logit_weight", "rows_train", "passes"]
-"""Settings of the parallel coordinates; more of them would lie over each other. The first is a column too."""
+"""Settings of the parallel coordinates; more of them would lie over each other."""
 
 _MADE = 1767225600000
 """2026-01-01 in milliseconds; a constant, so that an unchanged view is not written again."""
@@ -45,7 +46,7 @@ def link(address: str, experiment_id: str) -> str:
 
 
 def _state() -> dict[str, object]:
-    widths = {f"tags.`{tag}`": width for tag, width in _TAGS.items()} | {f"params.`{_PARAMS[0]}`": 110}
+    widths = {f"tags.`{tag}`": width for tag, width in _TAGS.items()}
     widths |= {f"metrics.`{metric}`": width for metric, width in _METRICS.items()}
     return {
         "searchFilter": "tags.`distill.role` = 'student' AND tags.`distill.arm` = 'distilled'",

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import polars as pl
 import pytest
+from at_hand import small_log
 
 from distill.data.impressions import Impressions, load
-from distill.data.settings import DataSettings, World
-from distill.data.synthetic import generate
+from distill.data.settings import DataSettings
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.recipe.sections import TrainedTeacher
 from distill.scoring import Lesson, knowledge_of
@@ -42,7 +42,7 @@ class Taught(NamedTuple):
 
 def everything() -> pl.DataFrame:
     """The generated world, and beside it some nulls, a set and a vector."""
-    frame = generate(World(verticals=4, domains=2, users=60, items=40, rows=2400, days=6))
+    frame = small_log()
     item = pl.col("item_id")
     return frame.with_columns(
         item_id=pl.when(item % 11 == 0).then(None).otherwise(item),

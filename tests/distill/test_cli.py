@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from rich.text import Text
 
-from distill import pipeline, report, tracking
+from distill import comparing, pipeline, report, tracking
 from distill.cli import doctor, main, shipped
 from distill.errors import DataError, Fault
 from distill.recipe import load
@@ -22,6 +22,7 @@ RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 QUICKSTART = str(RECIPES / "quickstart.yaml")
 BEGUN = f"recipe: {QUICKSTART}\n"
 """What `run` says at once."""
+VERDICTS = ("helped", "hurt", "unchanged", "undecided")
 
 
 class Result(NamedTuple):
@@ -55,7 +56,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "recipe": "quickstart",
         "fingerprint": "ab",
         "students": [],
-        "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5},
+        "summary": {"failed": 0, "gap_closed": float("nan"), "ne": 0.5} | dict.fromkeys(VERDICTS, 0),
     }
 
     def run(recipe: object, progress: object) -> dict[str, Any]:
@@ -64,8 +65,10 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return table
 
     monkeypatch.setattr(pipeline, "run", run)
-    monkeypatch.setattr(pipeline, "compare", lambda recipe, named: table)
-    monkeypatch.setattr(report, "render", lambda table, level: Text(f"the table of {table['recipe']} at {level} [x]"))
+    monkeypatch.setattr(comparing, "compare", lambda recipe, named: table)
+    monkeypatch.setattr(
+        report, "render", lambda table, level, *_: Text(f"the table of {table['recipe']} at {level} [x]")
+    )
     return table
 
 
@@ -90,6 +93,47 @@ def test_help_imports_nothing_heavy() -> None:
         assert f" {verb} " in shown
 
 
+def imported(*arguments: str) -> tuple[set[str], str]:
+    """What a command has imported when it ends, of the packages that take seconds; and what it says."""
+    code = (
+        f"import sys; sys.argv = ['distill', *{arguments}]\n"
+        "from distill.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*{'torch', 'polars', 'mlflow', 'lightning', 'numpy'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(ended.stdout.split()), ended.stderr
+
+
+def test_a_wrong_option_of_compare_is_told_before_anything_heavy_is_imported() -> None:
+    heavy, said = imported("compare", QUICKSTART, "--sort", "-ne_gian", "--verdict", "hrt")
+    assert heavy == set()
+    assert '--sort -ne_gian: is no column. Did you mean "ne_gain"?' in said
+    assert '--verdict hrt: is no verdict. Did you mean "hurt"?' in said
+    assert "vertical." in imported("compare", QUICKSTART, "--sort", "zzzz")[1], "all valid names are listed"
+
+
+def test_compare_needs_neither_lightning_nor_mlflow(tmp_path: Path) -> None:
+    heavy, said = imported("compare", QUICKSTART, f"store={tmp_path}")
+    assert "has not been run" in said
+    assert not heavy & {"lightning", "mlflow"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--baseline", "quickstart"], "--baseline: does not go with one run."),
+        (["other.yaml", "--sort", "ne", "--search", "x"], "--search: does not go with several runs."),
+        (["--report", "nowhere/report.html"], "there is no folder nowhere"),
+    ],
+)
+def test_compare_refuses_what_would_be_left_out(call: Call, arguments: list[str], said: str) -> None:
+    result = call("compare", QUICKSTART, *arguments)
+    assert result.code == 2
+    assert said in result.err
+
+
 def test_run_prints_the_table_and_ends_with_0(call: Call, table: dict[str, Any]) -> None:
     result = call("run", QUICKSTART)
     assert result.code == 0
@@ -106,7 +150,7 @@ def test_some_students_failed_is_1(call: Call, table: dict[str, Any]) -> None:
 @pytest.mark.parametrize("verb", ["run", "compare"])
 def test_json_to_standard_output_stands_alone(call: Call, table: dict[str, Any], verb: str) -> None:
     result = call(verb, QUICKSTART, "evidence.level=0.9", "--json", "-")
-    assert json.loads(result.out)["summary"] == {"failed": 0, "gap_closed": None, "ne": 0.5}
+    assert json.loads(result.out)["summary"] == table["summary"] | {"gap_closed": None}
 
 
 def test_json_to_a_file_comes_with_the_table(call: Call, table: dict[str, Any]) -> None:
@@ -228,12 +272,13 @@ def test_ui_serves_the_database_of_the_recipe(call: Call, monkeypatch: pytest.Mo
 
 
 def test_models_lists_every_ranker(call: Call) -> None:
-    rows = {row["class"]: row for row in json.loads(call("models", "--json", "-").out)["models"]}
+    shown = call("models", "--json", "models.json").out
+    rows = {row["class"]: row for row in json.loads(Path("models.json").read_text())["models"]}
     assert rows["students.DNN"]["role"] == "student"
     assert rows["teachers.AttentiveCross"]["parameters"] > rows["students.DNN"]["parameters"] > 0
     assert rows["students.DNN"]["flops"] > 0
     assert "Covington" in rows["students.DNN"]["source"]
-    assert "students.DCNv2" in call("models").out
+    assert "students.DCNv2" in shown
 
 
 def test_losses_lists_every_loss(call: Call) -> None:

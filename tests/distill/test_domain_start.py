@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from at_hand import small_log
 
 from distill.data.impressions import TRAIN, load
-from distill.data.synthetic import World, generate
 from distill.errors import RecipeError
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
@@ -46,9 +46,7 @@ evidence: {resamples: 100}
 tracking: {uri: null}
 workers: 1
 """
-FRAME = generate(World(verticals=4, domains=2, users=60, items=40, rows=2400, days=6)).with_columns(
-    seen=pl.int_range(pl.len()) % 7
-)
+FRAME = small_log().with_columns(seen=pl.int_range(pl.len()) % 7)
 INPUT = "students.distill.input={features: [user_id]}"
 
 
@@ -73,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "model",
     [
         "{class: students.DNN, embedding: 4, hidden: [8, 6]}",
-        "{class: students.DeepFM, embedding: 4, hidden: [8]}",
+        pytest.param("{class: students.DeepFM, embedding: 4, hidden: [8]}", marks=pytest.mark.slow),
         "{class: students.DCNv2, embedding: 4, hidden: [8]}",
     ],
     ids=["DNN", "DeepFM", "DCNv2"],

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from at_hand import small_log, written
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
@@ -15,7 +16,7 @@ from distill.data.settings import World
 from distill.data.synthetic import generate
 from distill.domains import clusters, domain_manifest, domains_of, groups
 from distill.errors import RecipeError
-from distill.knowledge import Knowledge, KnowledgeStore, Manifest
+from distill.knowledge import Knowledge, KnowledgeStore
 from distill.pipeline import plan, run
 from distill.progress import Progress
 from distill.recipe import Recipe
@@ -23,9 +24,8 @@ from distill.recipe import load as load_recipe
 from distill.recording import started
 from distill.scoring import knowledge_of
 from distill.transfer import heard_fingerprint, hears, lesson_of
-from distill.types import Prediction
 
-FRAME = generate(World(verticals=4, domains=2, users=60, items=40, rows=2400, days=6))
+FRAME = small_log()
 TIME = FRAME["time"].to_numpy()
 
 RECIPE = """
@@ -220,26 +220,6 @@ def test_every_row_is_of_the_domain_of_its_vertical(domains: list[str | None], d
         )
 
 
-def written(impressions: Impressions, said: np.ndarray, scored: np.ndarray, folder: Path) -> Knowledge:
-    """A teacher with these representations."""
-    facts = dict.fromkeys(("fingerprint", "teacher", "view", "row_id"), "made")
-    manifest = Manifest(
-        **facts,
-        data=impressions.fingerprint,
-        rows=impressions.rows,
-        tasks=impressions.tasks,
-        width=said.shape[1],
-        kind="unknown",
-        cut_off=None,
-    )
-    writer = KnowledgeStore(folder).writer(manifest)
-    rows = np.flatnonzero(scored)
-    logit = torch.zeros(len(rows), 1)
-    writer.add(rows, Prediction(logit, torch.from_numpy(said[rows]).float()))
-    writer.commit()
-    return writer.finish({})
-
-
 class TestClusters:
     @pytest.fixture
     def impressions(self, tmp_path: Path) -> Impressions:
@@ -255,8 +235,7 @@ class TestClusters:
         centres = dict(zip(sorted(set(truth)), generator.normal(size=(3, 5)), strict=True))
         said = np.stack([centres[truth[vertical]] for vertical in impressions.vertical])
         said += generator.normal(size=said.shape)
-        everything = np.ones(impressions.rows, dtype=bool)
-        return written(impressions, said, everything if scored is None else scored, folder), truth
+        return written(impressions, folder, said=said, scored=scored), truth
 
     def test_they_are_the_planted_domains(self, impressions: Impressions, tmp_path: Path) -> None:
         """Rand index 1, the same at every call; numbered in the order of verticals."""

@@ -20,7 +20,7 @@ from distill.types import Batch, Features, FeatureSchema
 from students import DeepFM
 
 HERE = Path(__file__).parent
-MEMBERS, ROWS, STEPS = 3, 32, 12
+MEMBERS, ROWS, STEPS = 3, 32, 6
 SCHEMA = FeatureSchema(("click",), 1, {"item": 7, "hour": 5}, ("item", "hour"), ("price",))
 RATES = {"learning_rate": 1e-2, "weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "l2": 0.0}
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from at_hand import written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,14 +17,13 @@ from distill.data.settings import DataSettings, World
 from distill.data.synthetic import generate
 from distill.feed import Feed
 from distill.judging import _outcomes, clusters_of
-from distill.knowledge import Knowledge, KnowledgeStore, Manifest
+from distill.knowledge import Knowledge, KnowledgeStore
 from distill.member import Member, roster
 from distill.metrics import calibration
 from distill.recipe.sections import Students, TrainedTeacher
 from distill.sampling import in_time
 from distill.scoring import Lesson, knowledge_of, manifest_of
 from distill.training import Student, train_students
-from distill.types import Prediction
 
 RATE = 0.1
 SPLIT = {"by": "column", "column": "split"}
@@ -53,18 +53,6 @@ def constant(folder: Path, **negatives: float) -> Impressions:
     return read(folder, frame, {"thing": "categorical"}, negatives=negatives)
 
 
-def said(impressions: Impressions, folder: Path, logit: float) -> Knowledge:
-    """A teacher that gives every row the same log-odds, of all rows."""
-    facts = {"data": impressions.fingerprint, "rows": impressions.rows, "tasks": impressions.tasks, "width": 0}
-    words = {"fingerprint": "c0ffee", "teacher": "constant", "view": "none", "row_id": "position"}
-    manifest = Manifest.model_validate(facts | words | {"kind": "unknown", "cut_off": None})
-    writer = KnowledgeStore(folder / "knowledge").writer(manifest)
-    rows = np.arange(impressions.rows)
-    writer.add(rows, Prediction(torch.full((len(rows), 1), logit), torch.zeros(len(rows), 0)))
-    writer.commit()
-    return writer.finish({})
-
-
 def course(impressions: Impressions, knowledge: Knowledge, **changes: object) -> Course:
     model = {"class": "students.DNN", "embedding": 4, "hidden": [8]}
     train = {"epochs": 4, "batch": 32, "least_steps": 8, "learning_rate": 2e-2}
@@ -92,7 +80,7 @@ def test_what_a_constant_learns_is_the_base_rate_of_all_rows(tmp_path: Path, sha
     """Both arms, whose teacher is right, end at the log-odds of the base rate, whatever they were trained on; with a
     weight of 1 the teacher is all that a student hears."""
     impressions = constant(tmp_path, students=share)
-    ours = course(impressions, said(impressions, tmp_path, LOGIT), distill={"logit": {"weight": weight}})
+    ours = course(impressions, written(impressions, tmp_path, LOGIT), distill={"logit": {"weight": weight}})
     wanted = members(ours)
     assert all(one.rows < 650 for one in wanted) == (share < 1)
     for student in trained(ours, tmp_path, wanted):
@@ -103,7 +91,7 @@ def test_a_share_of_the_files_is_made_up_for(tmp_path: Path) -> None:
     """Files that hold a fifth of the negatives: the student says the rate of all traffic, and is judged by it."""
     whole = 0.1 / (0.1 + 0.9 / 0.2)
     impressions = constant(tmp_path, source=0.2, students=0.5)
-    student = trained(ours := course(impressions, said(impressions, tmp_path, 0.0)), tmp_path, members(ours))[1]
+    student = trained(ours := course(impressions, written(impressions, tmp_path, 0.0)), tmp_path, members(ours))[1]
     assert student.member.arm == "control"
     rows = impressions.select(TEST, "a")
     assert 1 / (1 + np.exp(-student.logit.mean())) == pytest.approx(whole, rel=0.12)
@@ -127,12 +115,18 @@ def lesson(impressions: Impressions, kind: str) -> Lesson:
     return Lesson(TrainedTeacher.model_validate(settings), impressions, view, 3, lambda rows: None)
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeStore:
+    """Of the teachers of the world: each is trained once."""
+    return KnowledgeStore(tmp_path_factory.mktemp("teachers"))
+
+
 @pytest.mark.parametrize("kind", ["time_ahead", "cross_fit", "in_sample"])
-def test_a_teacher_of_few_negatives_speaks_of_all_rows(world: Impressions, tmp_path: Path, kind: str) -> None:
+def test_a_teacher_of_few_negatives_speaks_of_all_rows(world: Impressions, store: KnowledgeStore, kind: str) -> None:
     """Calibrated on training and test rows alike, although it learnt from a fifth; rows it did not learn from are
     scored too."""
     ours = lesson(world, kind)
-    knowledge = knowledge_of(ours, KnowledgeStore(tmp_path))
+    knowledge = knowledge_of(ours, store)
     assert knowledge.manifest.negatives == 0.2
     assert len(ours.learnt_rows) < len(ours.train_rows) / 2
     prediction, covered = knowledge.take(torch.arange(world.rows))
@@ -143,9 +137,11 @@ def test_a_teacher_of_few_negatives_speaks_of_all_rows(world: Impressions, tmp_p
         assert ratio(world, rows, prediction.logit.numpy()[rows]) == pytest.approx(1, abs=0.15)
 
 
-def test_students_of_other_shares_than_their_teacher_are_calibrated(world: Impressions, tmp_path: Path) -> None:
+def test_students_of_other_shares_than_their_teacher_are_calibrated(
+    world: Impressions, store: KnowledgeStore, tmp_path: Path
+) -> None:
     """Teacher .2, students .5, in both arms; and each is the student that it would be alone."""
-    knowledge = knowledge_of(lesson(world, "time_ahead"), KnowledgeStore(tmp_path))
+    knowledge = knowledge_of(lesson(world, "time_ahead"), store)
     ours = course(world, knowledge, distill={"logit": {"weight": 0.7}})
     everyone = members(ours)
     together = trained(ours, tmp_path / "together", everyone)
@@ -159,7 +155,7 @@ def test_students_of_other_shares_than_their_teacher_are_calibrated(world: Impre
 
 def test_a_student_hears_its_teacher_at_its_own_rate(world: Impressions, tmp_path: Path) -> None:
     """The feed shifts what the teacher says and touches nothing else."""
-    table, rows = said(world, tmp_path, -1.0), torch.arange(8)[None]
+    table, rows = written(world, tmp_path, -1.0), torch.arange(8)[None]
     plain, shifted = (next(iter(Feed(world.view(None, "all"), [rows], [0], {"t": table}, 0, by))) for by in (0.0, 0.7))
     assert (plain.knowledge["t"].prediction.logit == -1).all()
     torch.testing.assert_close(shifted.knowledge["t"].prediction.logit, torch.full((1, 8, 1), -0.3))
@@ -173,7 +169,7 @@ def test_all_of_the_negatives_change_nothing(world: Impressions, tmp_path: Path)
     assert lesson(plain, "time_ahead").learnt_rows.tolist() == plain.select(TRAIN).tolist()
     thinned = [constant(tmp_path / str(number), **{role: 0.5}) for number, role in enumerate(("teacher", "students"))]
     names = [
-        [one.fingerprint for one in members(course(each, said(each, tmp_path, 0.0)))] for each in (plain, *thinned)
+        [one.fingerprint for one in members(course(each, written(each, tmp_path, 0.0)))] for each in (plain, *thinned)
     ]
     assert names[0] == names[1], "students know the teacher's share by its knowledge"
     assert not set(names[0]) & set(names[2])

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from at_hand import written
 
 from distill.cohort import find
 from distill.course import Course
 from distill.data.impressions import TEST, Impressions, load
 from distill.data.settings import DataSettings, World
 from distill.feed import predictions
-from distill.knowledge import Knowledge, KnowledgeStore, Manifest
+from distill.knowledge import Knowledge
 from distill.member import Member, roster
 from distill.recipe.sections import Students
 from distill.recorder import Recorder
 from distill.training import Student, forget_failed, train_students, wanting
-from distill.types import Prediction
 
 SETTINGS = {
     "model": {"class": "students.DNN", "embedding": 4, "hidden": [8]},
@@ -43,24 +43,7 @@ def impressions(tmp_path_factory: pytest.TempPathFactory) -> Impressions:
 
 @pytest.fixture(scope="module")
 def knowledge(impressions: Impressions, tmp_path_factory: pytest.TempPathFactory) -> Knowledge:
-    """A teacher that gives every row the same log-odds."""
-    manifest = Manifest(
-        fingerprint="c0ffee",
-        teacher="constant",
-        data=impressions.fingerprint,
-        view="none",
-        row_id="position",
-        rows=impressions.rows,
-        tasks=impressions.tasks,
-        width=0,
-        kind="unknown",
-        cut_off=None,
-    )
-    writer = KnowledgeStore(tmp_path_factory.mktemp("knowledge")).writer(manifest)
-    rows = np.arange(impressions.rows)
-    writer.add(rows, Prediction(torch.full((len(rows), 1), 2.0), torch.zeros(len(rows), 0)))
-    writer.commit()
-    return writer.finish({})
+    return written(impressions, tmp_path_factory.mktemp("knowledge"), 2.0)
 
 
 def course(impressions: Impressions, knowledge: Knowledge, tell=lambda rows: None, **changes: object) -> Course:

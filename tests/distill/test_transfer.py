@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from at_hand import same
 from safetensors.torch import load_file
 
 from distill import workers
@@ -108,13 +109,6 @@ def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
             own = {name.partition("/")[2]: one for name, one in kept.items() if name.startswith(f"{place}/")}
             found[member.fingerprint] = own
     return found
-
-
-def same(ours: list[Student], theirs: list[Student]) -> bool:
-    return all(
-        one.member == other.member and np.array_equal(one.logit, other.logit) and one.losses == other.losses
-        for one, other in zip(ours, theirs, strict=True)
-    )
 
 
 def test_a_control_knows_nothing_of_any_channel(folder: Path, beside: Run, every: Run, tmp_path: Path) -> None:

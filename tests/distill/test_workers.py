@@ -1,10 +1,12 @@
 """Several processes give what one gives, whoever dies."""
 
+import multiprocessing
+import pickle
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
+from at_hand import same
 
 from distill import workers
 from distill.cohort import Cohort, find
@@ -34,13 +36,17 @@ students:
 """
 
 
+RULES = ("adam", "rowwise_adam", "rowwise_adagrad")
+
+
 class Run:
     """One recipe, and its members trained in whatever way below a folder of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tables: str = "auto") -> None:
         (folder / "apart.yaml").write_text(RECIPE)
         pl.DataFrame({"row_id": range(2400), "logit": [-1.0] * 2400}).write_parquet(folder / "scores.parquet")
-        self.recipe: Recipe = load_recipe(folder / "apart.yaml", [f"store={folder}/mlruns"])
+        overrides = [f"store={folder}/mlruns", f"students.train.tables={tables}"]
+        self.recipe: Recipe = load_recipe(folder / "apart.yaml", overrides)
         self.store = Store(self.recipe.store)
         self.impressions: Impressions = load(self.recipe.data, self.store.data)
         self.knowledge: Knowledge = import_table(folder / "scores.parquet", self.impressions, self.store.knowledge)
@@ -55,8 +61,10 @@ class Run:
         return train_students(members, course, folder / "cohorts", folder / "stopping", train)
 
     def apart(self, count: int):
+        """In processes that get their job as one that is started anew does."""
+        job = pickle.loads(pickle.dumps(self.job))
         return lambda cohorts, courses: train_apart(
-            cohorts, dict.fromkeys(courses, self.job), count, courses[self.stack].tell
+            cohorts, dict.fromkeys(courses, job), count, courses[self.stack].tell
         )
 
 
@@ -70,18 +78,19 @@ def alone(job: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Student]:
     return job.train(tmp_path_factory.mktemp("alone"), train_in_turn)
 
 
-def same(ours: list[Student], theirs: list[Student]) -> bool:
-    return all(
-        one.member == other.member and np.array_equal(one.logit, other.logit) and one.losses == other.losses
-        for one, other in zip(ours, theirs, strict=True)
-    )
-
-
+@pytest.mark.parametrize(
+    ("tables", "begun"),
+    [("rowwise_adam", "forkserver"), *(pytest.param(rule, "spawn", marks=pytest.mark.slow) for rule in RULES)],
+)
 def test_two_workers_one_of_which_is_killed_give_what_one_process_gives(
-    job: Run, alone: list[Student], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: str, begun: str
 ) -> None:
-    """To the bit. A worker that dies is replaced, and nothing is lost."""
-    started = []
+    """To the bit, with tables that are stepped as a whole or by rows. A worker that dies is replaced, and nothing is
+    lost. Those of the quick test come from a process that has imported everything once; those of a run import it."""
+    job, context, started = Run(tmp_path, tables), multiprocessing.get_context(begun), []
+    context.set_forkserver_preload(["distill.workers"])
+    alone = job.train(tmp_path / "alone", train_in_turn)
+    assert {one.member.tables for one in alone} == {tables}
 
     def start(self: workers._Supervisor, cohort: Cohort) -> None:
         begin(self, cohort)
@@ -90,6 +99,7 @@ def test_two_workers_one_of_which_is_killed_give_what_one_process_gives(
             list(self.busy.values())[-1][0].kill()
 
     begin = workers._Supervisor._start
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda method: context)
     monkeypatch.setattr(workers._Supervisor, "_start", start)
     assert same(job.train(tmp_path, job.apart(2)), alone)
     assert len(find(tmp_path / "cohorts")) > 1 and len(started) == 3

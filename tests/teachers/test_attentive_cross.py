@@ -11,9 +11,9 @@ from distill.types import PAD, Features, FeatureSchema
 from teachers import AttentiveCross
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_keeps_the_promises_of_a_ranker(dropout: float):
-    check_ranker(AttentiveCross, AttentiveCross.Config(dropout=dropout))
+    check_ranker(AttentiveCross, AttentiveCross.Config(embedding=4, hidden=(8,), dropout=dropout))
 
 
 @pytest.fixture

@@ -26,17 +26,23 @@ SWITCHES: list[tuple[type[Ranker], dict[str, Any]]] = [
     *((model, {}) for model in TINY),
     (AutoAttention, {"inner": "sigmoid"}),
     (GEM, {"domain": "shared", "levels": 2, "sequence_layers": 2, "across": False}),
-    (GEM, {"domain": "star", "projection": "static"}),
     (InterFormer, {"interaction": "masknet"}),
-    (InterFormer, {"layers": 1}),
-    *((MultiDomain, {"form": form, "crosses": 16}) for form in ("pln", "star", "field_weights", "towers")),
-    (MultiDomain, {"form": "field_weights", "field_weights": "gate"}),
+    (MultiDomain, {"form": "field_weights", "crosses": 16}),
+    (MultiDomain, {"form": "towers", "crosses": 16}),
     (MultiDomain, {"position": "device"}),
     (MultiEmbedding, {"gate": "ple", "experts": 2}),
-    (MultiEmbedding, {"gate": "stem"}),
     (Wukong, {"projection": "attentive"}),
+]
+
+MORE_SWITCHES: list[tuple[type[Ranker], dict[str, Any]]] = [
+    (GEM, {"domain": "star", "projection": "static"}),
+    (InterFormer, {"layers": 1}),
+    *((MultiDomain, {"form": form, "crosses": 16}) for form in ("pln", "star")),
+    (MultiDomain, {"form": "field_weights", "field_weights": "gate"}),
+    (MultiEmbedding, {"gate": "stem"}),
     (Wukong, {"across": True, "layers": 3}),
 ]
+"""Other values of the same switches; their layers have tests of their own."""
 
 
 def config(model: type[Ranker], settings: dict[str, Any] | None = None) -> Any:
@@ -64,7 +70,9 @@ def test_keeps_the_promises_of_a_ranker(model):
     check_ranker(model, config(model))
 
 
-@pytest.mark.parametrize(("model", "settings"), SWITCHES)
+@pytest.mark.parametrize(
+    ("model", "settings"), [*SWITCHES, *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE_SWITCHES)]
+)
 def test_keeps_them_with_every_switch(model, settings):
     trial = Trial(model, config(model, settings), example_schemas()["two tasks"])
     for check in CHECKS:

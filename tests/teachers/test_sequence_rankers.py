@@ -15,7 +15,7 @@ from teachers.sequence_ranker import SequenceRanker
 SMALL = {"embedding": 4, "width": 8, "mlp": (8,), "representation": 6, "cross_layers": 1, "layers": 1}
 
 
-@pytest.mark.parametrize("model", [HSTU, SASRec, *(pytest.param(one, marks=pytest.mark.slow) for one in (Llama, GPT))])
+@pytest.mark.parametrize("model", [HSTU, *(pytest.param(one, marks=pytest.mark.slow) for one in (SASRec, Llama, GPT))])
 def test_keeps_the_promises_of_a_ranker(model: type[SequenceRanker]):
     check_ranker(model, model.Config(**SMALL))
 

@@ -184,7 +184,7 @@ def test_labels_of_csv_may_be_true_and_false(settings, tmp_path):
     assert load(settings(path=path, **PLAIN), tmp_path / "store").label[:, 0].tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))])
 def test_a_byte_that_rots_is_found(table, settings, tmp_path, seed, monkeypatch):
     """Any byte of any file of the store: the whole is made again, and gives the numbers that it gave. In every other
     case the files had been verified before, and the time of modification is put back."""

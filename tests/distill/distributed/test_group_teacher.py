@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from at_hand import small_log
 from safetensors.torch import load_file
 from torch import distributed
 
 from distill.data.impressions import Impressions, load
-from distill.data.settings import DataSettings, World
-from distill.data.synthetic import generate
+from distill.data.settings import DataSettings
 from distill.distributed import Place, joined
 from distill.errors import StoreError
 from distill.knowledge import Knowledge, KnowledgeStore
@@ -58,7 +58,7 @@ class Case(NamedTuple):
 def case(
     folder: Path, model: dict | None = None, score: dict | None = None, features: dict | None = None, **train: object
 ) -> Case:
-    frame = generate(World(verticals=4, domains=2, users=60, items=40, rows=1600, days=6))
+    frame = small_log(1600)
     frame = frame.with_columns(importance=pl.col("item_id") % 3 + 0.5)
     folder.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(folder / "rows.parquet")

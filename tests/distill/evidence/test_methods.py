@@ -87,7 +87,7 @@ class TestRatios:
 
     def test_times_nothing_is_undefined_and_times_perhaps_nothing_has_no_interval(self) -> None:
         ours = sums_of(80, 70, 60)
-        assert evidence.times_plain(ours, sums_of(80, 81, 60)).reason == "plain distillation gains nothing"
+        assert evidence.times_plain(ours, sums_of(80, 81, 60)).reason == "the baseline gains nothing"
         unsure = evidence.times_plain(sums_of(80, 70, 60, 3.0), sums_of(80, 79, 60, 3.0))
         assert unsure.value == pytest.approx(10)
         assert math.isnan(unsure.low)

@@ -303,11 +303,11 @@ def judged(
     return evidence.verdict(gain, sums, negligible=0.0, min_positives=30).word, gain.low <= 0 <= gain.high
 
 
-@pytest.mark.parametrize(("resamples", "pairs"), [(400, 170), pytest.param(1000, 1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("resamples", "pairs"), [(400, 90), pytest.param(1000, 1000, marks=pytest.mark.slow)])
 def test_equal_rankers_are_seldom_called_different(resamples: int, pairs: int) -> None:
     draw = np.random.default_rng(7)
     outcomes = [judged(kind, world, resamples, draw) for kind, world in SETTINGS for _ in range(pairs)]
-    assert len(outcomes) >= 2_000
+    assert len(outcomes) >= 1_000
     for word in ("helped", "hurt"):
         wrong = sum(found == word for found, _ in outcomes)
         assert stats.beta.ppf(0.95, wrong + 1, len(outcomes) - wrong) <= ERROR_RATE, f"{word}: {wrong}"

@@ -59,7 +59,7 @@ recipes = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

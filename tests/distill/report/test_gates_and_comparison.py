@@ -9,6 +9,7 @@ from rich.console import Console
 from distill.recipe.outcome import Evidence, Gates
 from distill.report import comparison, leaderboard, passed, refusals, side_by_side
 from distill.report.cost import cost, students_to_pay
+from distill.report.side_by_side import sentences_of
 from tests.distill.report.conftest import outcomes, run
 
 QUICK = Evidence(resamples=200)
@@ -100,10 +101,38 @@ class TestComparison:
         found = comparison({"plain": table, "new": self.better()}, "plain")["against"][0]
         if table["summary"]["ne_gain"] <= 0:
             assert found["times_baseline"] is None
-            assert found["times_baseline_reason"] == "plain distillation gains nothing"
+            assert found["times_baseline_reason"] == "the baseline gains nothing"
         other = comparison({"new": self.better(), "plain": table}, "new")["against"][0]
         expected = table["summary"]["ne_gain"] / self.better()["summary"]["ne_gain"]
         assert other["times_baseline"] == pytest.approx(expected, abs=1e-6)
+
+    def test_who_has_another_verdict_is_named(self, table: dict) -> None:
+        better = self.better()
+        found = comparison({"old": table, "new": better}, "old")
+        said = sentences_of(found["against"][0], found)
+        was = {row["member"]: row["verdict"] for row in table["students"]}
+        now = {row["member"]: row["verdict"] for row in better["students"]}
+        assert [(row["was"], row["is"]) for row in found["verdicts"]] == [
+            (was[name], now[name]) for name in was if "distilled" in name and was[name] != now[name]
+        ]
+        told = [
+            comparison({"old": table, "new": self.turned(table, words)}, "old")
+            for words in (("hurt", "hurt"), ("unchanged",))
+        ]
+        assert said[-1].startswith(("In new ", "No vertical"))
+        first = sentences_of(told[0]["against"][0], told[0])
+        assert "In new became hurt: better seed=0, better seed=1." in first
+        assert not any("no longer helped" in one for one in first), "each is told once"
+        assert "In new no longer helped: better seed=0." in sentences_of(told[1]["against"][0], told[1])
+        same = comparison({"old": table, "new": table}, "old")
+        assert sentences_of(same["against"][0], same)[-1] == "No vertical has another verdict in new than in old."
+
+    def turned(self, table: dict, words: tuple[str, ...]) -> dict:
+        """A copy with other verdicts for the first seeds of the vertical `better`."""
+        copy = json.loads(json.dumps(table))
+        for row, word in zip(students(copy, "better"), words, strict=False):
+            row["verdict"] = word
+        return copy
 
     def test_other_rows_are_not_compared(self, table: dict) -> None:
         others = {"better": outcomes(seed=7), "worse": outcomes(seed=8)}
@@ -156,9 +185,11 @@ class TestComparison:
             console.print(side_by_side(found))
         said = " ".join(captured.get().split())
         assert "weight 0.8000 0.5000" in said or "weight 0.8 0.5" in said
-        assert "As a method, plain is " in said
-        assert "from 2 seeds." in said
-        assert f"Its gain is {found['against'][0]['times_baseline']:.2f} times that of new" in said
+        assert f"NE of plain is {abs(found['against'][0]['ne_better_by']):.4f} higher than that of new." in said
+        assert "As a method it is " in said
+        assert "from 2 seeds)." in said
+        assert f"Its gain over its controls is {found['against'][0]['times_baseline']:.2f} times that of new" in said
+        assert "transfer_ratio is undefined: both runs have the same teacher." in said
 
     def test_nothing_in_common_is_said(self, table: dict) -> None:
         other = json.loads(json.dumps(table))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from distill import metrics
+from distill.columns import COLUMNS
 from distill.recipe.outcome import Evidence
 from distill.report import Outcomes, Results, leaderboard
 from tests.distill.report.conftest import outcomes, run
@@ -48,10 +49,12 @@ WHOLE = (
     "seconds",
     "students",
     "summary",
+    "undefined",
     "method",
     "domains",
     "slices",
     "reliability",
+    "calibration_by_vertical",
     "pooled",
 )
 
@@ -73,6 +76,31 @@ def test_keys_are_those_of_the_contract_in_their_order() -> None:
     assert [tuple(row) for row in table["students"]] == [STUDENT, STUDENT]
     assert tuple(table["summary"]) == SUMMARY
     assert (table["recipe"], table["fingerprint"], table["seconds"]) == ("sample", "0123", {"teacher": 1.5})
+
+
+def test_columns_are_known_without_a_leaderboard() -> None:
+    """`ne_domain` is there only where a recipe has domain models."""
+    table = table_of(run({"hotels": outcomes()}, {"hotels": (0.2, 0.9)}))
+    plain = [name for name, value in table["students"][0].items() if not isinstance(value, dict | list)]
+    assert [name for name in COLUMNS if name != "ne_domain"] == plain
+
+
+def test_what_the_summary_lacks_has_a_reason() -> None:
+    """Null in the summary is in `undefined`, for each of the ways in which a share of the lead can be missing."""
+    world = outcomes()
+    lead, none = {"hotels": (0.2, 0.9)}, {"hotels": (None, 0.9)}
+    wrong, silent = world._replace(teacher=-world.teacher), outcomes(covered=False)
+    expected = {
+        "": table_of(run({"hotels": world}, lead)),
+        "the teacher is not better than the control": table_of(
+            run({"hotels": world}, lead)._replace(outcomes={"hotels": wrong})
+        ),
+        "the teacher did not score all test rows of any student": table_of(run({"hotels": silent}, lead)),
+        "no student can be compared with its control": table_of(run({"hotels": world}, none)),
+    }
+    for reason, table in expected.items():
+        assert table["undefined"].get("gap_closed", "") == reason
+        assert (table["summary"]["gap_closed"] is None) == bool(reason)
 
 
 def test_a_row_holds_the_metrics_of_its_test_rows() -> None:
@@ -448,6 +476,19 @@ class TestBeyondRows:
         assert even["ne"] == pytest.approx(float(metrics.normalized_entropy(logit, label)))
         assert even["ne_gain"] == pytest.approx(float(metrics.normalized_entropy(control, label)) - even["ne"])
         assert even["ne_gain_low"] < even["ne_gain"] < even["ne_gain_high"]
+
+    def test_calibration_within_verticals_is_its_definition(self) -> None:
+        """Distances of predicted and observed clicks over those observed, each vertical by its rows."""
+        results = run(self.WORLDS, self.NOISES)
+        found = table_of(results)["calibration_by_vertical"]
+        for arm in ("distilled", "control"):
+            off, rows = 0.0, 0
+            for entry in (one for one in results.entries if one.arm == arm):
+                label = self.WORLDS[entry.vertical].label[:, 0].astype(float)
+                predicted = (1 / (1 + np.exp(-entry.logit[:, 0].astype(float)))).sum()
+                off, rows = off + len(label) * abs(predicted - label.sum()) / label.sum(), rows + len(label)
+            assert found[arm]["relative"] == pytest.approx(off / rows)
+            assert found[arm]["kept"] == 1
 
     def test_reliability_holds_everybody_who_scored(self) -> None:
         found = table_of(run(self.WORLDS, self.NOISES))["reliability"]

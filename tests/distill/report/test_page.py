@@ -153,6 +153,9 @@ addEventListener('load', () => {
   const search = document.querySelector('input[type=search]');
   search.value = 'HOTELS'; search.dispatchEvent(new Event('input'));
   document.body.dataset.down = first; document.body.dataset.up = last; document.body.dataset.found = names().join('|');
+  const table = document.querySelector('#students'), why = table.rows[0].cells[table.rows[0].cells.length - 1];
+  document.body.dataset.width = table.scrollWidth; document.body.dataset.before = why.offsetWidth;
+  document.querySelector('#whole').click(); document.body.dataset.after = why.offsetWidth;
   document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;
 });</script>"""
 
@@ -165,7 +168,8 @@ def test_a_browser_sorts_and_searches(table: dict, made: str, tmp_path: Path) ->
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--window-size=900,800", "--dump-dom", file.as_uri()]
     body = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    said = {name: re.search(f'data-{name}="([^"]*)"', body)[1].split("|") for name in ("down", "up", "found", "wide")}
+    marks = ("down", "up", "found", "wide", "width", "before", "after")
+    said = {name: re.search(f'data-{name}="([^"]*)"', body)[1].split("|") for name in marks}
     rows = [row for row in table["students"] if row["arm"] == "distilled" and row["ne_gain"] is not None]
     order = sorted(rows, key=lambda row: -row["ne_gain"])
     named = [f"{row['vertical']} seed={row['seed']}" for row in order]
@@ -175,3 +179,5 @@ def test_a_browser_sorts_and_searches(table: dict, made: str, tmp_path: Path) ->
     assert again[: len(named)] == named[::-1]
     assert sorted(said["found"]) == ["hotels seed=0", "hotels seed=1"]
     assert said["wide"] == ["false"]
+    assert int(said["width"][0]) <= 1158, "a window of 1,500 shows the table without scrolling"
+    assert said["before"] == ["0"] and int(said["after"][0]) > 100, "the reasons are shown on demand"

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from distill.columns import SIGNS
 from distill.recipe.outcome import Evidence
 from distill.report import leaderboard, markdown, render
-from distill.report.lines import SIGNS, groups, lines
+from distill.report.lines import Choice, groups, lines
 from distill.report.sentences import KINDS, sentences
 from distill.report.terminal import CELLS, bar
 from tests.distill.report.conftest import outcomes, run
@@ -150,6 +151,51 @@ class TestTerminal:
         assert listed[1:3] == ["shoes: the loss was not finite", "v0: no test rows"]
         assert listed[11] == "... and 3 more without a gain"
 
+    def test_why_a_gap_is_missing_stands_below_the_table(self) -> None:
+        worse, unsure = "the teacher is worse", "its lead is not sure"
+        missing = {
+            "gap_closed": None,
+            "gap_closed_low": None,
+            "undefined": {"gap_closed": worse, "gap_closed_low": worse},
+        }
+        rows = [row(f"v{number}", **missing) for number in range(5)]
+        rows += [
+            row("shoes", gap_closed_low=None, undefined={"gap_closed_low": unsure}),
+            row("hats", gap_closed_low=0.1),
+        ]
+        rows += [row("none", "undecided", None, gap_closed=None, reason="no rows", undefined={"gap_closed": "no rows"})]
+        text = shown(table_of(*rows))
+        ends = {line.split()[0]: line.rpartition("helped")[0].split()[-2] for line in text.splitlines() if "▲" in line}
+        assert (ends["v0"], ends["shoes"], ends["hats"]) == ("-¹", "%²", "%")
+        assert f"¹ no gap: {worse} (v0, v1, v2 and 2 more)." in text
+        assert f"² a gap without an interval: {unsure} (shoes)." in text
+        assert "no gap: no rows" not in text, "what has no gain is told elsewhere"
+        note = markdown(table_of(*rows))
+        assert "| -¹ | ▲ helped |" in note and "| 20 %² | ▲ helped |" in note
+        assert f"¹ no gap: {worse} (v0, v1, v2 and" in note
+
+    def test_a_choice_says_that_the_rest_is_about_all(self) -> None:
+        table = table_of(row("hats"), row("shoes", "hurt", -0.1), row("none", "undecided", None, reason="no rows"))
+        console = Console(width=140, no_color=True)
+        with console.capture() as captured:
+            console.print(render(table, choice=Choice(search="hat"), everything=True))
+        text = captured.get()
+        assert "shoes" not in text and "none: no rows" not in text
+        assert "The table is of 1 of 3 students; what follows is about all 3." in text
+        assert "what follows" not in shown(table)
+
+    def test_what_a_table_is_sorted_by_is_shown(self) -> None:
+        table = table_of(row("hats", auc=0.71), row("shoes", auc=0.75), row("caps", auc=None))
+        console = Console(width=160, no_color=True)
+        with console.capture() as captured:
+            console.print(render(table, choice=Choice(sort="auc")), render(table, choice=Choice(sort="-ne")))
+        first, second = captured.get().split("vertical ")[1:]
+        lines = first.splitlines()
+        assert lines[0].split()[-2:] == ["auc", "verdict"]
+        assert [line.split()[0] for line in lines[1:4]] == ["shoes", "hats", "caps"]
+        assert "0.7500  ▲" in lines[1] and " -  ▲" in lines[3]
+        assert second.splitlines()[0].split()[-2:] == ["gap", "verdict"]
+
     def test_names_are_not_read_as_markup(self) -> None:
         assert "[red]shoes[/red]" in shown(table_of(row("[red]shoes[/red]")))
 
@@ -172,14 +218,14 @@ class TestSentences:
         said = self.said(table)
         assert said.startswith("The teacher helped 41 of 95 verticals, hurt 6 and left 3 unchanged; 43 are undecided.")
         assert "Failed students, counting controls: 2." in said
-        assert "chance would still call up to 3 helped and 3 hurt" in said
+        assert "By chance alone, up to 3 would be called helped and up to 3 hurt." in said
         assert "Undecided is not unchanged" in said
 
     def test_several_seeds_are_not_called_verticals(self) -> None:
         said = self.said(table_of(*(row("a", seed=seed) for seed in range(3))))
-        assert "The teacher helped 3 of 3 results in 1 verticals" in said
-        assert "one seed" not in said
-        assert "one seed does not say" in self.said(table_of(row("a")))
+        assert "The teacher helped 3 of 3 results in 1 vertical," in said
+        assert "another seed" not in said
+        assert "with another seed they may" in self.said(table_of(row("a")))
 
     def test_pooled_numbers(self) -> None:
         said = self.said(table_of(row("a")))
@@ -187,24 +233,34 @@ class TestSentences:
             "NE is 0.8103 for the controls, 0.7887 for the students, 0.7532 for the teacher: a gain of +0.0216." in said
         )
         assert (
-            "The students gained 38 % of the teacher's lead over the controls (95% interval 36 to 39 %); the mean of "
-            "verticals is 17 %, their median 21 %, the share without the ten verticals that gain most 15 %." in said
+            "The students gained 38 % of the teacher's lead over the controls (95 % interval 36 to 39 %). That share "
+            "by vertical: mean 17 %, median 21 %, all rows without the ten verticals that gain most 15 %." in said
         )
 
     def test_who_is_nearest_to_a_verdict(self) -> None:
         wanted = {"a": 5000, "b": 700, "c": None, "d": 60, "e": 90_000}
         rows = [row(name, "undecided", rows_wanted=count) for name, count in wanted.items()]
-        assert "would need: d about 60, b about 700, a about 5,000." in self.said(
+        assert "still missing: d about 60, b about 700, a about 5,000." in self.said(
             table_of(*rows, row("f", rows_wanted=1))
         )
 
+    def test_calibration_coverage_and_age_of_knowledge(self) -> None:
+        rows = [row("a", coverage=0.5, knowledge_age=0.25, rows_train=100), row("b", coverage=1.0, rows_train=300)]
+        off = {"distilled": {"relative": 0.05}, "control": {"relative": 0.04}, "teacher": {"relative": None}}
+        said = self.said(table_of(*rows) | {"calibration_by_vertical": off})
+        assert "clicks of a vertical differ, on average, by 5 % for the students, 4 % for the controls." in said
+        assert "It had scored 88 % of the students' training rows." in said
+        assert "The last label that it had seen is 6.0 hours older than the test rows." in said
+        plain = self.said(table_of(row("a", coverage=1.0)))
+        assert "had scored" not in plain and "older" not in plain and "differ, on" not in plain
+
     def test_what_is_undefined_is_not_made_up(self) -> None:
         said = self.said(table_of(row("a"), gap_closed_low=None, gap_closed_high=None, gap_closed_without_top10=None))
-        assert "no interval: the lead itself is not sure" in said
-        assert "their median 21 %." in said
+        assert "no interval: the teacher's lead is not sure" in said
+        assert "median 21 %." in said
         said = self.said(table_of(row("a"), ne_teacher=None, gap_closed=None))
         assert "0.7887 for the students: a gain" in said
-        assert "is undefined" in said
+        assert "is undefined: the teacher has no lead" in said
         said = self.said(table_of(row("a", None, None), ne_gain=None, gap_closed=None))
         assert "Over all test rows" not in said
         assert "chance" not in said

@@ -12,8 +12,9 @@ import pytest
 
 from distill.errors import RecipeError
 from distill.progress import Progress
-from distill.sweep import Sweep, load, run
+from distill.sweep import Sweep, load
 from distill.sweep.cluster import train_on_ray
+from distill.sweep.running import run
 
 RECIPE = """
 name: tiny

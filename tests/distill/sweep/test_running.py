@@ -14,7 +14,9 @@ from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe import load as load_recipe
 from distill.store import Store
-from distill.sweep import Sweep, compare, load, plan, run, train_share
+from distill.sweep import Sweep, compare, load
+from distill.sweep.planning import plan
+from distill.sweep.running import run, train_share
 
 RECIPE = """
 name: tiny
@@ -47,10 +49,13 @@ verticals: {"vertical_1": {students.train.beta1: 0.5}}
 """
 
 
-def loaded(folder: Path, text: str = SWEEP, name: str = "sweep") -> Sweep:
+def loaded(folder: Path, text: str = SWEEP, name: str = "sweep", *overrides: str) -> Sweep:
     (folder / "tiny.yaml").write_text(RECIPE)
     (folder / f"{name}.yaml").write_text(text)
-    return load(folder / f"{name}.yaml", places(folder))
+    return load(folder / f"{name}.yaml", [*places(folder), *overrides])
+
+
+UNTRACKED = "tracking.uri=null"
 
 
 def places(folder: Path) -> list[str]:
@@ -121,8 +126,8 @@ def test_every_student_is_what_its_recipe_gives_alone(folder: Path, sweep: Sweep
 def test_each_point_has_the_leaderboard_of_its_recipe(folder: Path, table: dict) -> None:
     """`distill run` with the same changes finds every student and every figure."""
     text = "base: tiny.yaml\ngrid: {students.distill.logit.weight: [0.5]}"
-    whole = run(loaded(folder, text, "other"), Progress())
-    recipe = load_recipe(folder / "tiny.yaml", [*places(folder), "students.distill.logit.weight=0.5"])
+    whole = run(loaded(folder, text, "other", UNTRACKED), Progress())
+    recipe = load_recipe(folder / "tiny.yaml", [*places(folder), UNTRACKED, "students.distill.logit.weight=0.5"])
     one = pipeline.run(recipe, Progress())
     assert whole["points"][0]["fingerprint"] == one["fingerprint"]
     assert whole["points"][0]["ne_gain"] == one["summary"]["ne_gain"]
@@ -206,7 +211,7 @@ def test_dropout_of_a_stack_is_each_members_own(folder: Path, sweep: Sweep) -> N
 def test_halving_trains_the_best_half_on(folder: Path, table: dict) -> None:
     """Four points, two budgets: those with the least validation NE are the two of the table."""
     text = "base: tiny.yaml\ngrid: {students.train.learning_rate: [1.0e-5, 5.0e-3, 1.0e-2, 1.0e-6]}\n"
-    sweep = loaded(folder, f"{text}halving: {{passes: [1, 2], keep: 0.5}}", "halving")
+    sweep = loaded(folder, f"{text}halving: {{passes: [1, 2], keep: 0.5}}", "halving", UNTRACKED)
     before = plan(sweep)
     halved = run(sweep, Progress())
     assert [point["point"] for point in halved["points"]] == ["learning_rate=0.005", "learning_rate=0.01"]
@@ -214,7 +219,7 @@ def test_halving_trains_the_best_half_on(folder: Path, table: dict) -> None:
     kept = max(line["ne_valid"] for line in halved["rungs"] if line["kept"])
     assert kept < min(line["ne_valid"] for line in halved["rungs"] if not line["kept"])
     assert before["members"] == 8 * 4 + 8 * 2
-    whole = run(loaded(folder, text, "whole"), Progress())
+    whole = run(loaded(folder, text, "whole", UNTRACKED), Progress())
     rates = {point["point"]: point["ne_student"] for point in whole["points"]}
     assert all(point["ne_student"] == pytest.approx(rates[point["point"]], abs=1e-6) for point in halved["points"])
 

@@ -9,8 +9,10 @@ import pytest
 
 from distill.errors import RecipeError
 from distill.progress import Progress
-from distill.sweep import Sweep, compare, load, plan, run
+from distill.sweep import Sweep, compare, load
+from distill.sweep.planning import plan
 from distill.sweep.points import Range
+from distill.sweep.running import run
 
 RECIPE = """
 name: tiny

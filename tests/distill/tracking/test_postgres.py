@@ -74,7 +74,8 @@ def _answers(port: int) -> bool:
 
 def _sweep(folder: Path) -> None:
     from distill.progress import Progress
-    from distill.sweep import load, run
+    from distill.sweep import load
+    from distill.sweep.running import run
 
     run(load(folder / "sweep.yaml", [f"store={folder}/store"]), Progress())
 
