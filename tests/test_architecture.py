@@ -19,10 +19,8 @@ from distill.losses import binary_cross_entropy
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent"},
-    {"ranker", "layers", "fp8"},
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent", "columns"},
-    {"ranker", "layers"},
+    {"ranker", "layers", "fp8"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
