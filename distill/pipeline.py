@@ -15,6 +15,7 @@ from distill.judging import judged
 from distill.knowledge import Knowledge
 from distill.latest import Table, compare, identity, place
 from distill.learner import accelerator, keep_programs
+from distill.lowering import fp8_sentences
 from distill.member import SOURCE
 from distill.panel import Seat, lesson_of, panel_of, said_by_all, seats
 from distill.planning import plan
@@ -109,7 +110,7 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
         tables = said_by_all(recipe, impressions, store.knowledge, bar.advance)
     for name, table in tables.items():
         whose = "the teacher's" if len(tables) == 1 else f"{name}'s"
-        for sentence in audited(table, whose) if "audit" in table.facts else ():
+        for sentence in (*(audited(table, whose) if "audit" in table.facts else ()), *fp8_sentences(table.folder)):
             progress.note(sentence)
     if len(tables) > 1:
         panel = panel_of(tables, recipe, impressions)

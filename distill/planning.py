@@ -1,5 +1,6 @@
 """Planning: what a run would do, without doing it."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 from distill.cost import OPTIMIZER_COPIES, Cost, cost
@@ -9,7 +10,7 @@ from distill.knowledge import KnowledgeStore, Manifest, import_table
 from distill.lesson import manifest_of
 from distill.member import SOURCE, Member
 from distill.panel import Seat, lesson_of, seats
-from distill.ranker import resolve
+from distill.ranker import Ranker, resolve
 from distill.recipe import Recipe
 from distill.recipe.sections import Model, OutsideTeacher
 from distill.store import Store
@@ -111,11 +112,13 @@ class Size(NamedTuple):
         name: the setting; None where there is no dial.
         chosen: whether the recipe has it.
         cost: what it takes.
+        build: makes it.
     """
 
     name: str | None
     chosen: bool
     cost: Cost
+    build: Callable[[], Ranker]
 
 
 def sizes(model: Model, schema: FeatureSchema) -> list[Size]:
@@ -126,7 +129,8 @@ def sizes(model: Model, schema: FeatureSchema) -> list[Size]:
 
 def _size(model: Model, schema: FeatureSchema, name: str | None) -> Size:
     config = model.config if name is None else model.config.model_copy(update={"size": name})
-    return Size(name, config == model.config, cost(lambda: resolve(model.path)(schema, config), schema))
+    build = lambda: resolve(model.path)(schema, config)  # noqa: E731
+    return Size(name, config == model.config, cost(build, schema), build)
 
 
 def _sizes(recipe: Recipe, impressions: Impressions) -> list[dict[str, Any]]:

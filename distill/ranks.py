@@ -62,9 +62,14 @@ def train_together(recipe: Recipe, impressions: Impressions, store: Store, tell:
 
     Raises:
         TrainingError: processes died again and again.
+        RecipeError: the recipe wants TorchRec, which is not installed.
     """
     if recipe.trainer.strategy == "single":
         return
+    if recipe.trainer.tables == "torchrec":
+        from distill.distributed.torchrec_tables import require
+
+        require()
     if enlisted(recipe):
         _among_others(recipe, impressions, store, tell)
     elif not all(store.knowledge.find(lesson_fingerprint(one)) for one in _lessons(recipe, impressions, tell)):

@@ -19,6 +19,7 @@ from distill.fleet import Fleet, seeded
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
 from distill.learner import Learner, Pace, train
 from distill.lesson import Lesson, manifest_of
+from distill.lowering import lowered, report
 from distill.objective import Objective
 from distill.optimizer import Rates
 from distill.ranker import Ranker
@@ -55,6 +56,8 @@ def score(lesson: Lesson, writer: KnowledgeWriter) -> Weights:
     score_train = {"time_ahead": _time_ahead, "cross_fit": _cross_fit, "in_sample": _in_sample}
     rankers = score_train[lesson.teacher.score.kind](lesson, writer)
     _put(writer, lesson, partial(_ensemble, rankers), lesson.later_rows)
+    if lesson.teacher.train.fp8 is not None and writer.rank == 0:
+        report(lesson, rankers[0], lesson.teacher.model.build(lesson.view.schema(None)), writer.folder)
     writer.commit()
     return _weights(rankers)
 
@@ -172,7 +175,7 @@ def _learner(lesson: Lesson, seeds: list[int], steps: list[int], writer: Knowled
         tables=settings.rule(schema, settings.batch),
         longest=settings.clip,
     )
-    build = lambda: seeded(lambda _: lesson.teacher.model.build(schema), seeds)  # noqa: E731
+    build = lambda: lowered(lesson, seeded(lambda _: lesson.teacher.model.build(schema), seeds))  # noqa: E731
     objective = Objective(lesson.above and lesson.above.distillation)
     if trainer.strategy == "single":
         return Learner(lambda: Fleet(build()), objective, pace, compiled=trainer.compile)

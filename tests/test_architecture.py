@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent", "columns"},
-    {"ranker", "layers"},
+    {"ranker", "layers", "fp8"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
@@ -29,7 +29,7 @@ FLOORS = [
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
         *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
-        *("probing", "serving", "agreement", "channels"),
+        *("probing", "lowering", "serving", "agreement", "channels"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),

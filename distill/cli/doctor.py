@@ -37,6 +37,7 @@ def examine(store: Path, uri: str) -> dict[str, Any]:
     table = {
         "python": platform.python_version(),
         "packages": list(packages()),
+        "optional": optional(),
         "machine": machine(),
         "store": folder(store),
         "database": database(uri),
@@ -57,6 +58,22 @@ def packages() -> Iterator[dict[str, Any]]:
         wanted = ",".join(sorted(map(str, needed.specifier), reverse=True))
         good = version is not None and needed.specifier.contains(version, prereleases=True)
         yield {"package": needed.name, "version": version, "range": wanted, "good": good}
+
+
+def optional() -> list[dict[str, Any]]:
+    """What some settings need and is no extra of ours: the version that is there, and how to get one."""
+    from distill.distributed.torchrec_tables import INSTALL
+
+    several = ("fbgemm-gpu-cpu", "fbgemm-gpu")
+    wanted = {
+        "torchrec": ("trainer.tables=torchrec", _version("torchrec"), INSTALL),
+        "fbgemm": ("trainer.tables=torchrec", next(filter(None, map(_version, several)), None), INSTALL),
+        "torchao": ("teacher.train.fp8 on an accelerator", _version("torchao"), "pip install torchao==0.18.0"),
+    }
+    return [
+        {"package": name, "version": version, "for": setting, "install": None if version else install}
+        for name, (setting, version, install) in wanted.items()
+    ]
 
 
 def machine() -> dict[str, Any]:

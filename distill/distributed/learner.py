@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map, tree_map_only
 
 from distill.distributed.adam import RankAdam, everyone
 from distill.distributed.group import device_of
@@ -47,7 +47,10 @@ class RankLearner(Learner):
         """Builds the ranker and cuts it up, once."""
         if self.fleet is None:
             device = device_of(accelerator(self.parallel.device))
-            fleet = self.build().to(device)
+            fleet = self.build()
+            if self.parallel.tables == "torchrec":
+                fleet.cut_up(device)
+            fleet = fleet.to(device)
             sample = tree_map(lambda tensor: tensor.to(device), self.sample)
             mesh = mesh_of(device.type, self.parallel.shape)
             shard(fleet.ranker, mesh, fleet.tables(), sample, recompute=self.parallel.recompute)
@@ -115,8 +118,14 @@ class RankLearner(Learner):
                 member.sum().backward()
         return Losses(member.sum(), member), served
 
+    def _keep_pace(self, step: int, live: int) -> None:
+        super()._keep_pace(step, live)
+        for table in self.fleet.cut:
+            table.set_rate(self.adam.scale[0] * self.pace.rates.learning_rate[0])
+
     def _goes_on(self) -> dict[str, Tensor]:
-        return self.parts.snapshot() | {"costs": self.costs}
+        parts = {name: part for table in self.fleet.cut for name, part in table.snapshot().items()}
+        return self.parts.snapshot() | parts | {"costs": self.costs}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from, cut up as the weights are."""
@@ -134,4 +143,4 @@ def _cut(batch: Batch, count: int) -> Iterator[tuple[bool, int, Batch]]:
 
 
 def _rows(batch: Batch, part: slice) -> Batch:
-    return tree_map(lambda tensor: tensor[:, part], batch)
+    return tree_map_only(Tensor, lambda tensor: tensor[:, part], batch)

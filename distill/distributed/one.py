@@ -4,11 +4,13 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map
 
+from distill.distributed.torchrec_tables import TorchRecTable
 from distill.layers import FieldEmbedding
 
 
@@ -19,6 +21,9 @@ class One(nn.Module):
 
     Args:
         ranker: the member; taken over.
+
+    Attributes:
+        cut: tables that TorchRec has in parts.
     """
 
     def __init__(self, ranker: nn.Module) -> None:
@@ -26,9 +31,9 @@ class One(nn.Module):
         # Kept in a list, so that it is no submodule of ours: code and shapes, for when the ranker itself is cut up.
         self._blueprint = [copy.deepcopy(ranker).to("meta")]
         self.ranker = ranker
-        for module in ranker.modules():
-            if isinstance(module, FieldEmbedding):
-                module.sparse = True
+        self.cut: list[TorchRecTable] = []
+        for module in self._embeddings().values():
+            module.sparse = True
 
     def __len__(self) -> int:
         """Members in the stack."""
@@ -46,11 +51,18 @@ class One(nn.Module):
 
     def tables(self) -> list[nn.Parameter]:
         """The tables of field embeddings, whose gradients hold the rows that were read. Each process has them all."""
-        return [module.weight for module in self.ranker.modules() if isinstance(module, FieldEmbedding)]
+        return [module.weight for module in self._embeddings().values() if module.weight is not None]
+
+    def cut_up(self, device: torch.device) -> None:
+        """Leaves the tables to TorchRec, each on one or several of the group's devices."""
+        self.cut = [
+            TorchRecTable(f"ranker.{name}.weight", module, device) for name, module in self._embeddings().items()
+        ]
 
     def state(self) -> dict[str, Tensor]:
         """Copies of the whole parameters and persistent buffers in main memory. All processes must ask."""
-        return {name: whole(tensor).detach().to("cpu", copy=True) for name, tensor in self.ranker.state_dict().items()}
+        state = {name: whole(tensor).detach().to("cpu", copy=True) for name, tensor in self.ranker.state_dict().items()}
+        return state | {table.name.removeprefix("ranker."): table.whole() for table in self.cut}
 
     def member(self, index: int) -> nn.Module:
         """The ranker as the ordinary module it was written as, with a copy of its present weights. All must ask."""
@@ -78,6 +90,9 @@ class One(nn.Module):
         """Whether the next backward pass is the last of its step, at the end of which replicas exchange gradients."""
         assert isinstance(self.ranker, FSDPModule)
         self.ranker.set_requires_all_reduce(last)
+
+    def _embeddings(self) -> dict[str, FieldEmbedding]:
+        return {name: module for name, module in self.ranker.named_modules() if isinstance(module, FieldEmbedding)}
 
     def _buffers_named(self, leaf: str) -> Iterator[Tensor]:
         return (buffer for name, buffer in self.ranker.named_buffers() if name.rpartition(".")[2] == leaf)

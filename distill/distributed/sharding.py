@@ -1,6 +1,6 @@
 """Sharding: where the weights of a ranker lie, by torch's FSDP2."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -39,7 +39,7 @@ def shard(
         recompute: whether units are run again in the backward pass, instead of keeping what they computed.
     """
     ignored = set(tables)
-    for unit in units(ranker, sample):
+    for unit in units(ranker, lambda: ranker(sample)):
         if recompute:
             unit.forward = partial(checkpoint, unit.forward, use_reentrant=False)
         fully_shard(unit, mesh=mesh, ignored_params=ignored)
@@ -47,7 +47,7 @@ def shard(
 
 
 @torch.no_grad()
-def units(ranker: nn.Module, sample: Features) -> list[nn.Module]:
+def units(ranker: nn.Module, run: Callable[[], object]) -> list[nn.Module]:
     """The repeated blocks of a ranker: outermost members of module lists that have weights and are called.
 
     A layer may also be a mere holder of weights, which the module around it reads: it can only be cut up with that one.
@@ -55,12 +55,12 @@ def units(ranker: nn.Module, sample: Features) -> list[nn.Module]:
 
     Args:
         ranker: whose.
-        sample: a row or more, for which it is run once.
+        run: runs it once, on a row or more.
     """
     called: set[nn.Module] = set()
     candidates = list(_blocks(ranker))
     hooks = [block.register_forward_hook(lambda module, *_: called.add(module)) for block in candidates]
-    ranker(sample)
+    run()
     for hook in hooks:
         hook.remove()
     return [block for block in candidates if block in called]

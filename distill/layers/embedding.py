@@ -1,5 +1,6 @@
 """FieldEmbedding: impressions in, vectors out."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -70,15 +71,19 @@ class FieldEmbedding(nn.Module):
         first, *rest = self.offset.unsqueeze(-2).split([ids.shape[-1] for ids in raw], -1)
         # PAD reads whichever row comes to lie there; `present` keeps it out of everything.
         steps = [(ids + start.unsqueeze(-2)).clamp(min=0) for ids, start in zip(raw[1:], rest, strict=True)]
-        fields, *read = lookup(self.weight, raw[0] + first, *steps, sparse=self.sparse)
+        fields, *read = self.read(raw[0] + first, *steps)
         names = [field.name for field in self.sequences]
         numbers = [features.numeric, *(features.vectors[name] for name in self.named_vectors)]
         return Embedded(
             fields=fields,
             steps={name: step.flatten(-2) for name, step in zip(names, read, strict=True)},
             present={name: ids[..., 0] != PAD for name, ids in zip(names, raw[1:], strict=True)},
-            numbers=(torch.cat(numbers, -1) if len(numbers) > 1 else numbers[0]).to(self.weight.dtype),
+            numbers=(torch.cat(numbers, -1) if len(numbers) > 1 else numbers[0]).to(fields.dtype),
         )
+
+    def read(self, *ids: Int[Tensor, "..."]) -> Sequence[Tensor]:
+        """Rows of the tall table; a table that does not lie here puts its own way to read in the place of this one."""
+        return lookup(self.weight, *ids, sparse=self.sparse)
 
     def pooled(self, embedded: Embedded) -> Float[Tensor, "*members rows {self.fields} width"]:
         """One vector for each categorical feature and each column of a sequence; an empty sequence is zero."""

@@ -38,13 +38,17 @@ class Job(NamedTuple):
 
     Attributes:
         cost: what one impression takes.
+        blocks: dense parameters in blocks, which are put together one at a time.
         reads: table rows that it reads.
+        tables: that they lie in; each is told how many are asked of it.
         events: steps of its histories, at full length.
         impressions: of one day.
     """
 
     cost: Cost
+    blocks: int
     reads: int
+    tables: int
     events: int
     impressions: float
 
@@ -136,9 +140,10 @@ def _traffic(job: Job, layout: Layout, batch: int) -> Traffic:
     return traffic(
         layout,
         dense=job.cost.dense,
+        blocks=job.blocks,
         sparse=job.cost.sparse,
         exchanged=reads * job.cost.width,
-        ids=reads,
+        ids=batch * (job.reads + job.tables),
         weight=LOW,
         row=LOW,
         interval=INTERVAL,

@@ -11,7 +11,7 @@ class Layout(NamedTuple):
     Attributes:
         devices: how many there are; each has other impressions.
         shard: devices over which dense weights, gradients and moments are split (one node at most).
-        group: devices over which the tables are split; each group holds all of them.
+        group: devices over which the tables are split; each group holds all of them. With 1 they are whole everywhere.
     """
 
     devices: int
@@ -30,9 +30,10 @@ class Layout(NamedTuple):
 
 
 def layouts(devices: int, device: Device) -> list[Layout]:
-    """Every layout that is worth a thought, that with the least exchange of table rows first.
+    """Every layout that is worth a thought: dense weights are split over as much of a node as divides the devices.
 
-    Tables are split over a node or over a multiple of nodes, always a divisor of all devices.
+    Tables are whole on every device, or split over so many or over a multiple, always a divisor of all devices.
     """
     shard = max(one for one in range(1, min(devices, device.node) + 1) if devices % one == 0)
-    return [Layout(devices, shard, group) for group in range(shard, devices + 1, shard) if devices % group == 0]
+    groups = [1, *(group for group in range(shard, devices + 1, shard) if devices % group == 0)]
+    return [Layout(devices, shard, group) for group in dict.fromkeys(groups)]

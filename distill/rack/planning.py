@@ -1,17 +1,24 @@
 """Planning: the teacher of a recipe, in each of its sizes, on so many devices."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from distill.cost import Cost
+import torch
+from torch.func import vmap
+from torch.utils._pytree import tree_map
+
 from distill.data.impressions import load
+from distill.distributed.sharding import units
 from distill.errors import Fault, RecipeError, suggestion
-from distill.planning import sizes
+from distill.planning import Size, sizes
 from distill.rack.devices import DEVICES, Device
 from distill.rack.estimate import Estimate, Job, estimate, least_devices
 from distill.rack.traffic import Traffic
+from distill.ranker import Ranker
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
 from distill.store import Store
+from distill.testing import example_features
 from distill.types import FeatureSchema
 
 
@@ -46,7 +53,7 @@ def rack_plan(recipe: Recipe, rack: Rack) -> dict[str, Any]:
     if isinstance(recipe.teacher, OutsideTeacher):
         raise RecipeError(Fault("teacher", "comes from outside: there is nothing to train.", "Name a teacher.model."))
     schema = load(recipe.data, Store(recipe.store).data).view(recipe.teacher.features, "all").schema(None)
-    jobs = {one.name or "as given": _job(one.cost, schema, rack) for one in sizes(recipe.teacher.model, schema)}
+    jobs = {one.name or "as given": _job(one, schema, rack) for one in sizes(recipe.teacher.model, schema)}
     device = DEVICES[rack.device]
     found = {name: fits for name, job in jobs.items() if (fits := estimate(job, rack.devices, device))}
     return {
@@ -59,10 +66,21 @@ def rack_plan(recipe: Recipe, rack: Rack) -> dict[str, Any]:
     }
 
 
-def _job(cost: Cost, schema: FeatureSchema, rack: Rack) -> Job:
-    sparse = cost.sparse if rack.parameters is None else int(rack.parameters)
+def _job(size: Size, schema: FeatureSchema, rack: Rack) -> Job:
+    sparse = size.cost.sparse if rack.parameters is None else int(rack.parameters)
     events = sum(field.length for field in schema.sequences if field.ordered)
-    return Job(cost._replace(sparse=sparse), schema.reads, events, rack.impressions)
+    cost, blocks = size.cost._replace(sparse=sparse), _in_blocks(size.build, schema)
+    return Job(cost, blocks, schema.reads, len(schema.tables), events, rack.impressions)
+
+
+def _in_blocks(build: Callable[[], Ranker], schema: FeatureSchema) -> int:
+    """Parameters in the blocks of a ranker; like its cost, without allocating anything of its size."""
+    with torch.device("meta"):
+        ranker = build().eval()
+    rows = example_features(schema, 1, torch.Generator().manual_seed(0))
+    member = tree_map(lambda tensor: tensor.to("meta").unsqueeze(0), rows)
+    blocks = units(ranker, lambda: vmap(ranker)(member))  # Mapped, no shape depends on data.
+    return sum(weight.numel() for block in blocks for weight in block.parameters())
 
 
 def _size(name: str, job: Job, device: Device) -> dict[str, Any]:

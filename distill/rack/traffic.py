@@ -17,12 +17,13 @@ class Traffic(NamedTuple):
     """Bytes that one device sends in one step.
 
     Attributes:
-        gather: dense weights, put together before the forward and once more before the backward pass.
+        gather: dense weights, put together before the forward pass, and those of blocks once more before the
+            backward one.
         scatter: gradients of dense weights, summed over the devices that share them.
         reduce: gradients of a device's own share, summed over the replicas.
-        ids: which rows of tables are wanted.
+        ids: which rows of tables are wanted, and how many of each table.
         rows: those rows, and their gradients on the way back.
-        tables: tables, averaged over their copies; what it is a step, since it happens at an interval.
+        tables: split tables, averaged over their copies; what it is a step, since it happens at an interval.
     """
 
     gather: float
@@ -34,28 +35,42 @@ class Traffic(NamedTuple):
 
 
 def traffic(
-    layout: Layout, *, dense: int, sparse: int, exchanged: float, ids: float, weight: int, row: int, interval: int
+    layout: Layout,
+    *,
+    dense: int,
+    blocks: int,
+    sparse: int,
+    exchanged: float,
+    ids: float,
+    weight: int,
+    row: int,
+    interval: int,
 ) -> Traffic:
     """What one device sends in a step.
+
+    Where tables are whole on every device, rows are read on the spot, and the gradients of each go to all others.
 
     Args:
         layout: which device holds what.
         dense: dense parameters.
+        blocks: those of them in blocks, which are taken apart again after the forward pass.
         sparse: parameters in tables.
         exchanged: numbers of table rows that a device's impressions read in a step.
-        ids: ids that they read.
+        ids: numbers that say which, and how many of each table.
         weight: bytes of one dense weight, or of its gradient, on its way.
         row: bytes of one number of a table row on its way.
         interval: steps between two averages of the tables' copies.
     """
     split, copies = _others(layout.shard), _others(layout.replicas)
-    away, alike = _others(layout.group), _others(layout.groups)
+    away, whole = _others(layout.group), layout.group == 1
+    alike = 0 if whole else _others(layout.groups)
+    told = layout.groups - 1 if whole else 0
     return Traffic(
-        gather=2 * split * dense * weight,
+        gather=split * (dense + blocks) * weight,
         scatter=split * dense * weight,
         reduce=2 * copies * dense / layout.shard * weight,
-        ids=away * ids * ID_BYTES,
-        rows=2 * away * exchanged * row,
+        ids=(away + told) * ids * ID_BYTES,
+        rows=(2 * away + told) * exchanged * row,
         tables=2 * alike * sparse / layout.group * row / interval,
     )
 

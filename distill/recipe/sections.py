@@ -105,6 +105,9 @@ class TeacherTrain(Train):
     """Rows of one step."""
     schedule: Literal["linear", "constant"] = "linear"
     """How the learning rate goes on: to zero over all steps, or as it is."""
+    fp8: float | None = Field(default=None, gt=0, lt=1, exclude_if=lambda fp8: fp8 is None)
+    """Error of a linear layer's outputs, as a share of their norm, up to which its products are taken in FP8; probed on
+    real rows. 0.05 admits what is off by no more than the format itself. Off where none is given."""
     share: float = Field(default=1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
     """Share of the training rows that it learns from, the newest of them; it scores all. For studies of scale."""
 

@@ -22,6 +22,9 @@ class Trainer(Settings):
     """Processes of the group, each with a device of its own; on a processor, so many processes."""
     mesh: tuple[PositiveInt, PositiveInt] | None = None
     """For `hsdp`: how many replicas there are, and over how many devices each is cut up; left out, one replica."""
+    tables: Literal["whole", "torchrec"] = "whole"
+    """Where a group's tables of embeddings lie: whole on every device, or in parts on all of them, by TorchRec if that
+    is installed (`distill doctor` says how). The teacher must step them by `rowwise_adagrad`."""
     accumulate: int = Field(default=1, ge=1)
     """Micro-batches in which a process of a group goes through its rows of a step; their gradients are added up."""
     recompute: bool = False

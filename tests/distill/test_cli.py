@@ -344,6 +344,9 @@ class TestDoctor:
         assert table["packages"][0]["range"] == ">=2.13,<2.14"
         assert table["machine"]["processors"] >= 1
         assert table["database"]["state"] == "not there yet"
+        there = {row["package"]: row for row in table["optional"]}
+        assert there.keys() == {"torchrec", "fbgemm", "torchao"}
+        assert there["torchrec"]["version"] or "--no-deps torchrec==1.8.0" in there["torchrec"]["install"]
         assert not Path("mlruns").exists(), "the doctor changes nothing"
         assert call("doctor").out.endswith("sound\n")
 

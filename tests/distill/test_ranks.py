@@ -38,6 +38,8 @@ trainer: {device: cpu}
 SMALL = "{model: {class: teachers.AttentiveCross, embedding: 4, hidden: [8], heads: 1}, train: {batch: 1}}"
 GROUP = ["trainer.strategy=ddp", "trainer.devices=2"]
 
+CUT = [*GROUP, "trainer.tables=torchrec", "teacher.train.tables=rowwise_adagrad"]
+
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
@@ -112,6 +114,11 @@ def test_more_processes_than_devices_are_refused(recipe: Path, monkeypatch: pyte
         (["trainer.strategy=ddp", "trainer.mesh=[1,1]"], "every device has the whole teacher"),
         (["trainer.strategy=hsdp", "trainer.devices=4", "trainer.mesh=[2,3]"], "2 x 3 devices are not 4"),
         (["trainer.strategy=ddp", "trainer.devices=65"], "65 devices share 64 rows"),
+        (["trainer.tables=torchrec"], "trainer.strategy is single"),
+        ([*GROUP, "trainer.tables=torchrec"], "by rowwise_adagrad alone.*teacher.train.tables=rowwise_adagrad"),
+        ([*CUT, "teacher.train.clip=1"], "before the whole gradient is known.*teacher.train.clip=null"),
+        ([*CUT, "teacher.train.weight_decay=0.1"], "decays no weights of tables.*teacher.train.weight_decay=0"),
+        ([*CUT, "trainer.accumulate=2"], "every micro-batch"),
         ([*GROUP, f"teachers={{small: {SMALL}}}"], "2 devices share 1 rows.*teachers.small.train.batch"),
     ],
 )

@@ -55,14 +55,16 @@ class Case(NamedTuple):
         return self.lesson._replace(trainer=Trainer(device="cpu", **trainer))
 
 
-def case(folder: Path, model: dict | None = None, score: dict | None = None, **train: object) -> Case:
+def case(
+    folder: Path, model: dict | None = None, score: dict | None = None, features: dict | None = None, **train: object
+) -> Case:
     frame = small_log(1600)
     frame = frame.with_columns(importance=pl.col("item_id") % 3 + 0.5)
     folder.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(folder / "rows.parquet")
     settings = {
         **{"path": folder / "rows.parquet", "time": "time", "user": "user_id", "weight": "importance"},
-        **{"split": {"by": "column", "column": "split"}, "features": FEATURES},
+        **{"split": {"by": "column", "column": "split"}, "features": features or FEATURES},
     }
     impressions = load(DataSettings.model_validate(settings), folder / "data")
     teacher = {"model": model or SMALL, "train": TRAIN | train, "score": score or AHEAD}

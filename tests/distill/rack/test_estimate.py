@@ -11,7 +11,7 @@ H100 = DEVICES["h100"]
 
 def job(dense: int = 10_000_000, sparse: int = 10**9, flops: int = 10**8, activations: int = 10**6) -> Job:
     cost = Cost(dense=dense, sparse=sparse, flops=flops, memory=0, activations=activations, width=100)
-    return Job(cost, reads=50, events=20, impressions=1e10)
+    return Job(cost, blocks=dense, reads=50, tables=0, events=20, impressions=1e10)
 
 
 def test_of_one_device_is_reckoned_by_hand():

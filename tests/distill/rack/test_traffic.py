@@ -18,15 +18,15 @@ def walked(devices: int, size: float, rounds: int) -> float:
     return sent[0]
 
 
-def of(layout: Layout, **changed: float) -> Traffic:
-    job = {"dense": 1200, "sparse": 4800, "exchanged": 320, "ids": 40, "weight": 2, "row": 4, "interval": 10} | changed
-    return traffic(layout, **job)
+def of(layout: Layout) -> Traffic:
+    job = {"dense": 1200, "blocks": 900, "sparse": 4800, "exchanged": 320, "ids": 40}
+    return traffic(layout, **job, weight=2, row=4, interval=10)
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 8])
 def test_one_shard_group_walks_its_rings(devices):
     sent = of(Layout(devices, shard=devices, group=devices))
-    assert sent.gather == pytest.approx(2 * walked(devices, 1200 * 2, rounds=1))
+    assert sent.gather == pytest.approx(walked(devices, (1200 + 900) * 2, rounds=1))
     assert sent.scatter == pytest.approx(walked(devices, 1200 * 2, rounds=1))
     assert sent.reduce == sent.tables == 0
 
@@ -35,8 +35,9 @@ def test_one_shard_group_walks_its_rings(devices):
 def test_replicas_walk_theirs(devices):
     sent = of(Layout(devices, shard=1, group=1))
     assert sent.reduce == pytest.approx(walked(devices, 1200 * 2, rounds=2))
-    assert sent.tables == pytest.approx(walked(devices, 4800 * 4 / 10, rounds=2))
-    assert sent.gather == sent.scatter == sent.ids == sent.rows == 0
+    told = walked(devices, devices * 40 * ID_BYTES, rounds=1), walked(devices, devices * 320 * 4, rounds=1)
+    assert (sent.ids, sent.rows) == pytest.approx(told)  # Each tells all others what its own rows have read.
+    assert sent.gather == sent.scatter == sent.tables == 0
 
 
 def test_a_mesh_reduces_the_share_of_each_device():
