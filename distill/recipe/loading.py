@@ -7,6 +7,8 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from distill.recipe.checking import check
 from distill.recipe.combining import combine
 from distill.recipe.relations import default_score, findings, teacher_paths
@@ -46,7 +48,7 @@ def finished(tree: Node, report: Report) -> Recipe:
 
 def complete(recipe: Recipe) -> dict[str, Any]:
     """A recipe as plain values, with every default of the sections and of the rankers' classes filled in."""
-    whole = recipe.model_dump(mode="json", by_alias=True)
+    whole = _whole(recipe, recipe.model_dump(mode="json", by_alias=True))
     whole["students"]["model"] = _settings(recipe.students.model)
     for path, teacher in teacher_paths(recipe).items():
         if not isinstance(teacher, OutsideTeacher):
@@ -54,6 +56,17 @@ def complete(recipe: Recipe) -> dict[str, Any]:
     if recipe.domains is not None:
         whole["domains"]["model"] = _settings(recipe.domains.model or recipe.students.model)
     return whole
+
+
+def _whole(section: BaseModel, said: dict[str, Any]) -> dict[str, Any]:
+    """With the settings that leave no trace in what is dumped, and so in fingerprints, as long as they are defaults."""
+    for name, field in type(section).model_fields.items():
+        value, key = getattr(section, name), field.alias or name
+        if isinstance(value, BaseModel):
+            _whole(value, said[key])
+        elif field.exclude_if is not None:
+            said.setdefault(key, value)
+    return said
 
 
 def _settings(model: Model) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def _batch_norm(recipe: Recipe) -> Iterator[Finding]:
     if recipe.domains is not None:
         models[("domains", "model")] = recipe.domains.model or recipe.students.model
     for path, model in models.items():
-        if getattr(model.config, "batch_norm", False):
+        if (model.model_extra or {}).get("batch_norm"):  # As it was written: the class may be unknown.
             place = (*path, "batch_norm")
             yield Finding(
                 place, "is for students: a teacher's score must not depend on other rows.", "Set false.", (path,)
