@@ -1,6 +1,5 @@
 """scaling: time and memory against the number of members."""
 
-import resource
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from distill.bench import memory
 from distill.bench.figure import Figure
 from distill.bench.impressions import SMALL, encoded, generated
 from distill.bench.rounds import Scale, seconds_of
@@ -46,9 +46,8 @@ def measure(scale: Scale) -> Iterator[Figure]:
     for number, costs in zip(numbers, zip(*rounds, strict=True), strict=True):
         yield Figure(f"scaling/{number}-members", [cost.seconds / number * 1000 for cost in costs], "ms a member")
     fewest, most = numbers[0], numbers[-1]
-    yield Figure(
-        "scaling/memory", [(costs[-1].peak - costs[0].peak) / (most - fewest) for costs in rounds], "bytes a member"
-    )
+    grown = [(costs[-1].peak - costs[0].peak) / (most - fewest) for costs in rounds] if memory.known() else []
+    yield Figure("scaling/memory", grown, "bytes a member", reason="" if grown else memory.UNKNOWN)
 
 
 def slope(numbers: Sequence[int], seconds: Sequence[float]) -> float:
@@ -79,10 +78,4 @@ def _trained(folder: Path, members: int) -> Cost:
     everyone = roster(students, impressions, view, knowledge.manifest.fingerprint, seed=0)
     with TemporaryDirectory(dir=folder) as name:
         work = partial(train_students, everyone, course, Path(name) / "cohorts", Path(name) / "stopping")
-        return Cost(seconds_of(work), _peak())
-
-
-def _peak() -> int:
-    """Bytes that this process had at most, and the largest one that it started."""
-    sizes = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return 1024 * sum(sizes)
+        return Cost(seconds_of(work), memory.peak() if memory.known() else 0)

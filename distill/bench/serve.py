@@ -1,11 +1,11 @@
 """serve: what an exported student costs to ask, to keep and to start."""
 
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from distill.bench import memory
 from distill.bench.children import command, ended
 from distill.bench.figure import Figure
 from distill.bench.impressions import SMALL, generated
@@ -25,9 +25,6 @@ KINDS: tuple[Format, ...] = ("safetensors", "torch-export", "onnx", "int8-tables
 
 MEBI = 2**20
 
-STATM = Path("/proc/self/statm")
-"""Pages of this process; the second number are those in memory."""
-
 
 def measure(scale: Scale) -> Iterator[Figure]:
     """A small DNN: 12 ids of 1,000 values, 3 numbers, embeddings of 8, hidden layers 64-32; and 200 of them."""
@@ -43,7 +40,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         ask = command("distill.bench.asked_once", exports[0], folder / "impressions.parquet")
         starts = [seconds_of(lambda: ended(ask, folder), time.perf_counter) for _ in range(scale.rounds)]
         yield Figure("serve/cold-start", starts, "s")
-        reason = "" if STATM.exists() else "this system does not say what a process has in memory"
+        reason = "" if memory.known() else memory.UNKNOWN
         values = [] if reason else [_memory(folder / "all")]
         yield Figure("serve/memory-of-all", values, "MiB", target=500, bound="at most", reason=reason)
         yield from _scored(folder, scale)
@@ -62,14 +59,10 @@ def _throughputs(student: Export, folder: Path, scale: Scale) -> Iterator[Figure
 def _memory(folder: Path) -> float:
     """Mebibytes by which this process grows while all students are loaded and kept. Its peak says nothing: an earlier
     figure may have had more in memory."""
-    before = _resident()
+    before = memory.resident()
     kept = Exports(folder)
     assert kept.students
-    return _resident() - before
-
-
-def _resident() -> float:
-    return int(STATM.read_text().split()[1]) * resource.getpagesize() / MEBI
+    return (memory.resident() - before) / MEBI
 
 
 def _scored(folder: Path, scale: Scale) -> Iterator[Figure]:

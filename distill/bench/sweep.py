@@ -4,7 +4,6 @@ A program for a sweep of one's own: `python -m distill.bench.sweep SWEEP [KEY=VA
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from distill.bench import memory
 from distill.bench.children import command, ended
 from distill.bench.figure import Figure
 from distill.bench.impressions import SMALL, generate, section
@@ -116,7 +116,9 @@ def _together(path: Path, overrides: Sequence[str], there: str) -> Iterator[Figu
     start = time.perf_counter()
     seconds = seconds_of(partial(ended, command("distill.cli", "sweep", path, *overrides), Path.cwd()))
     yield Figure("sweep/wall-clock", [time.perf_counter() - start], "s")
-    yield Figure("sweep/largest-process", [resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20], "GiB")
+    largest = memory.largest_child()
+    reason = "" if largest else "the benchmark itself had more in memory"
+    yield Figure("sweep/largest-process", [largest / 2**30] if largest else [], "GiB", reason=reason)
     yield Figure("sweep/together", [seconds], "CPU s")
     return [seconds]
 
