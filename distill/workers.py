@@ -6,6 +6,7 @@ import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -134,10 +135,16 @@ class _Supervisor:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self.jobs, os.getpid()), daemon=True)
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except BrokenPipeError:  # It was killed before it had read what it is to be.
+            ours.close()
+            self._again(cohort, None)
+            return
+        finally:
+            theirs.close()
         self.busy[ours] = (process, cohort)
-        ours.send(cohort)
+        _send(ours, cohort)
 
     def _hear(self, connection: Connection) -> None:
         process, cohort = self.busy[connection]
@@ -152,7 +159,7 @@ class _Supervisor:
             raise content
         elif self.waiting:
             self.busy[connection] = (process, self.waiting.pop())
-            connection.send(self.busy[connection][1])
+            _send(connection, self.busy[connection][1])
         else:
             self.busy.pop(connection)
             connection.close()
@@ -161,6 +168,10 @@ class _Supervisor:
     def _bury(self, connection: Connection, process: BaseProcess, cohort: Cohort) -> None:
         self.busy.pop(connection)
         process.join()
+        self._again(cohort, process.exitcode)
+
+    def _again(self, cohort: Cohort, code: int | None) -> None:
+        """Somebody else takes what a dead process had; or both halves of it, or nobody, where it killed too many."""
         self.deaths[cohort.folder] += 1
         if self.deaths[cohort.folder] < ATTEMPTS:
             self.waiting.append(cohort)
@@ -168,9 +179,15 @@ class _Supervisor:
             self.waiting.extend(halves(cohort))
         else:
             names = ", ".join(member.name for member in cohort.members)
-            what = f"its process died {ATTEMPTS} times (exit code {process.exitcode})."
+            what = f"its process died {ATTEMPTS} times (exit code {code})."
             raise TrainingError(Fault(names, what, "Perhaps memory is short: take fewer workers."))
         self._start(self.waiting.pop())
+
+
+def _send(connection: Connection, cohort: Cohort) -> None:
+    """Whoever is dead by now is heard to be so, as its end of the connection is closed."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send(cohort)
 
 
 def _work(connection: Connection, jobs: Jobs, parent: int) -> None:

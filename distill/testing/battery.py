@@ -115,9 +115,10 @@ def check_gradients(trial: Trial) -> None:
 
 
 def check_rows(trial: Trial) -> None:
-    """A row's prediction depends on that row alone; in training too, but for batch norm."""
+    """A row's prediction depends on that row alone."""
     ranker, features = trial.build(), trial.features()
     changed = tree_map(lambda mine, other: torch.cat([other[:1], mine[1:]]), features, trial.features(5))
+    # Batch norm looks around in training, as it is meant to.
     looks_around = any(isinstance(layer, BatchNormReLU) for layer in ranker.modules())
     for training in (False,) if looks_around else (True, False):
         ranker.train(training)

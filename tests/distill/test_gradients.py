@@ -26,10 +26,15 @@ def crossing(inputs: Tensor, *layers: Tensor) -> tuple[Tensor]:
     return (crossed,)
 
 
-def factorize(weight: Tensor, bias: Tensor, fields: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    layer = (torch.cat([fields.flatten(-2), numbers], -1) @ weight.mT + bias.unsqueeze(-2)).relu()
+def bare(weight: Tensor, bias: Tensor, fields: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    layer = torch.cat([fields.flatten(-2), numbers], -1) @ weight.mT + bias.unsqueeze(-2)
     products = (fields @ fields.mT).triu(diagonal=1)
     return layer, products.sum((-2, -1)).unsqueeze(-1)
+
+
+def factorize(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+    layer, pairs = bare(*tensors)
+    return layer.relu(), pairs
 
 
 def lookup(table: Tensor) -> tuple[Tensor]:
@@ -40,7 +45,8 @@ def lookup(table: Tensor) -> tuple[Tensor]:
 CASES = {
     "affine": (lambda *t: (Affine.apply(True, *t),), affine, [(4, 5), (4,), (ROWS, 3), (ROWS, 2)]),
     "crossing": (lambda *t: Crossing.apply(*t)[:1], crossing, [(ROWS, 4), *[(4, 4), (4,)] * 3]),
-    "factorize": (lambda *t: Factorize.apply(*t)[:2], factorize, [(4, 8), (4,), (ROWS, 3, 2), (ROWS, 2)]),
+    "factorize": (lambda *t: Factorize.apply(True, *t)[:2], factorize, [(4, 8), (4,), (ROWS, 3, 2), (ROWS, 2)]),
+    "bare": (lambda *t: Factorize.apply(False, *t)[:2], bare, [(4, 8), (4,), (ROWS, 3, 2), (ROWS, 2)]),
     "lookup": (lambda t: Lookup.apply(t, False, IDS if t.dim() == 3 else IDS[0]), lookup, [(5, 2)]),
 }
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -103,6 +104,34 @@ def test_two_workers_one_of_which_is_killed_give_what_one_process_gives(
     monkeypatch.setattr(workers._Supervisor, "_start", start)
     assert same(job.train(tmp_path, job.apart(2)), alone)
     assert len(find(tmp_path / "cohorts")) > 1 and len(started) == 3
+
+
+def test_workers_killed_before_they_hear_what_to_do_are_replaced(
+    job: Run, alone: list[Student], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One before it has read what it is to be, so that to start it breaks; one before its cohort is sent to it."""
+    real = multiprocessing.get_context("forkserver")
+    real.set_forkserver_preload(["distill.workers"])
+    begun: list[object] = []
+
+    class Killed:
+        exitcode = -9
+
+        def start(self) -> None:
+            if len(begun) == 1:
+                raise BrokenPipeError
+
+        def join(self) -> None:
+            """It is gone: its end of the connection is closed as soon as the supervisor closes its own copy."""
+
+    def process(**said: object) -> object:
+        begun.append(Killed() if len(begun) < 2 else real.Process(**said))
+        return begun[-1]
+
+    context = SimpleNamespace(Pipe=real.Pipe, Process=process)
+    monkeypatch.setattr(workers.multiprocessing, "get_context", lambda method: context)
+    assert same(job.train(tmp_path, job.apart(1)), alone)
+    assert len(begun) == 3
 
 
 def test_a_worker_that_dies_again_and_again_ends_the_run(
