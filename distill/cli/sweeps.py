@@ -19,7 +19,7 @@ POINT = {
 }
 """What a terminal shows of a point, under a shorter name."""
 
-TAKEN = ("ne_control", "ne_student", "auc_control", "auc_student", "parameters", "train_seconds")
+TAKEN = ("ne_control", "ne_student", "auc_control", "auc_student", "parameters")
 """What it shows of the students of a point."""
 
 BEST = ("vertical", "seed", "point", "point_control", "ne_control", "ne", "ne_gain", "verdict")
@@ -116,7 +116,11 @@ def shown(table: dict[str, Any]) -> Any:
             {"point": point["point"], **{short: point[name] for name, short in POINT.items()}}
             for point in table["points"]
         ],
-        "students": [{name: point.get(name) for name in ("point", *TAKEN)} for point in table["points"]],
+        "students": [
+            {name: point.get(name) for name in ("point", *TAKEN)}
+            | {"train_seconds": table["seconds"].get("train", {}).get(point["point"])}
+            for point in table["points"]
+        ],
         f"best by validation ({min(SHOWN, len(best))} of {len(best)})": [
             {name: line[name] for name in BEST} for line in best[:SHOWN]
         ],

@@ -19,9 +19,8 @@ from distill.ranks import enlisted
 from distill.recording import sources_of
 from distill.report.scores import number
 from distill.store import Store
-from distill.sweep import recording
+from distill.sweep import footprint, recording
 from distill.sweep.choosing import choices, chosen, overall, pooled
-from distill.sweep.footprint import footprints
 from distill.sweep.latest import place
 from distill.sweep.points import Sweep
 from distill.sweep.pool import Engine, Pool, Taught, taught
@@ -81,9 +80,13 @@ def run(sweep: Sweep, progress: Progress, engine: Engine = train_here, *, retry:
             told = recording.records(done, found, students, [_sources(one, store) for one in points])
             found = _publish(found, told, tracker, progress)
         known = _paces(points, store)
-        found["seconds"] = progress.seconds | {"rows_per_second": known}
-        taken = footprints(points, students, known)
-        found["points"] = [point | own for point, own in zip(found["points"], taken, strict=True)]
+        trained = {
+            one.point.name: footprint.seconds(one, own, known[one.point.name])
+            for one, own in zip(points, students, strict=True)
+        }
+        found["seconds"] = progress.seconds | {"rows_per_second": known, "train": trained}
+        sizes = map(footprint.parameters, points)
+        found["points"] = [point | {"parameters": size} for point, size in zip(found["points"], sizes, strict=True)]
         write_json(place(sweep, store), found)
     return found
 
