@@ -38,8 +38,9 @@ def seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Ctrl-C means the same in every test: Lightning tells the process to ignore it once a training was interrupted."""
-    before = signal.getsignal(signal.SIGINT)
+    """Ctrl-C means the same in every test. Lightning tells the process to ignore it once a training was interrupted,
+    and a shell does so for what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
