@@ -13,7 +13,7 @@ from distill.recipe import Recipe
 from distill.store import Store
 
 ELSEWHERE = {"data": {"path"}, "gates": True, "tracking": True, "store": True, "workers": True, "trainer": True}
-"""Where things lie and who works on them: what does not decide how a recipe turns out."""
+"""Where things lie and who works on them: what does not decide how a recipe turns out, short of copies of tables."""
 
 Table = dict[str, Any]
 """A leaderboard, as `distill compare --json` writes it."""
@@ -44,4 +44,4 @@ def place(recipe: Recipe, store: Store) -> Path:
 
 def identity(recipe: Recipe) -> Table:
     """What decides how a recipe turns out: not where its data lie, nor where its results go."""
-    return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE)
+    return recipe.model_dump(mode="json", by_alias=True, exclude=ELSEWHERE) | recipe.trainer.copies

@@ -88,7 +88,8 @@ def lesson_fingerprint(lesson: Lesson) -> str:
     teacher = lesson.teacher.model_dump(mode="json", by_alias=True, exclude={"seeds"})
     share = lesson.impressions.share("teacher")
     thinned = [share] if share != 1 else []
-    return fingerprint(teacher, lesson.teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned)
+    apart = [lesson.trainer.copies] if lesson.trainer.copies else []
+    return fingerprint(teacher, lesson.teacher.model.config, lesson.view.fingerprint, lesson.seed, *thinned, *apart)
 
 
 def manifest_of(lesson: Lesson) -> Manifest:

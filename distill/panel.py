@@ -105,7 +105,8 @@ def fingerprints(recipe: Recipe, impressions: Impressions) -> dict[str, str]:
 
 def taught_by(recipe: Recipe) -> str:
     """What decides what the teachers of a recipe say, short of the content of the data."""
-    return fingerprint(recipe.data, recipe.teacher, recipe.seed, recipe.teachers)
+    apart = [recipe.trainer.copies] if recipe.trainer.copies else []
+    return fingerprint(recipe.data, recipe.teacher, recipe.seed, recipe.teachers, *apart)
 
 
 def weights_of(names: Iterable[str], settings: Mapping[str, float]) -> dict[str, float]:

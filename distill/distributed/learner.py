@@ -49,7 +49,7 @@ class RankLearner(Learner):
             device = device_of(accelerator(self.parallel.device))
             fleet = self.build()
             if self.parallel.tables == "torchrec":
-                fleet.cut_up(device)
+                fleet.cut_up(device, mesh_of(device.type, self.parallel.table_shape))
             fleet = fleet.to(device)
             sample = tree_map(lambda tensor: tensor.to(device), self.sample)
             mesh = mesh_of(device.type, self.parallel.shape)
@@ -68,6 +68,8 @@ class RankLearner(Learner):
             state = self.state()
             self.load(state)
             self.adam.quarantine(state[LIVE])
+            for table in self.fleet.cut:
+                table.copies.begin()
         return self.parts
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
@@ -92,6 +94,13 @@ class RankLearner(Learner):
         distributed.all_reduce(cost)
         self._watch(cost / distributed.get_world_size(), step)
         return losses.total
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """Copies of tables are averaged, where their time has come: between steps, and not within what a step says."""
+        average = self.parallel.average
+        if average and (self.first_step + batch_idx + 1) % average == 0:
+            for table in self.fleet.cut:
+                table.copies.average()
 
     @property
     def index(self) -> int | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map
@@ -53,10 +54,10 @@ class One(nn.Module):
         """The tables of field embeddings, whose gradients hold the rows that were read. Each process has them all."""
         return [module.weight for module in self._embeddings().values() if module.weight is not None]
 
-    def cut_up(self, device: torch.device) -> None:
-        """Leaves the tables to TorchRec, each on one or several of the group's devices."""
+    def cut_up(self, device: torch.device, mesh: DeviceMesh) -> None:
+        """Leaves the tables to TorchRec, each on one or several devices of every row of the mesh."""
         self.cut = [
-            TorchRecTable(f"ranker.{name}.weight", module, device) for name, module in self._embeddings().items()
+            TorchRecTable(f"ranker.{name}.weight", module, device, mesh) for name, module in self._embeddings().items()
         ]
 
     def state(self) -> dict[str, Tensor]:

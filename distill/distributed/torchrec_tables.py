@@ -1,7 +1,7 @@
 """Tables of embeddings in parts on the devices of a group, by TorchRec, which is imported when a recipe asks for it."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 from torch.distributed._shard.sharded_tensor import Shard, ShardedTensor, init_from_local_shards
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.remote_device import _remote_device
 
+from distill.distributed.copies import Copies
 from distill.errors import Fault, RecipeError
 from distill.layers import FieldEmbedding
 from distill.optimizer.fused import EPSILON
@@ -53,30 +56,42 @@ class TorchRecTable:
         name: of its weight in the ranker.
         embedding: for whom it reads; its weight is in main memory.
         device: of this process.
+        mesh: in each row of it, the processes that share a copy of the tables.
         kinds: how tables may be cut; as suits the device where none is given.
+
+    Attributes:
+        copies: of this process's parts; those of the other rows.
 
     Raises:
         RecipeError: its vectors do not suit the kernels.
     """
 
     def __init__(
-        self, name: str, embedding: FieldEmbedding, device: torch.device, kinds: Sequence[str] | None = None
+        self,
+        name: str,
+        embedding: FieldEmbedding,
+        device: torch.device,
+        mesh: DeviceMesh,
+        kinds: Sequence[str] | None = None,
     ) -> None:
         height, width = embedding.weight.shape
         if width % MULTIPLE:
             what = f"vectors of {width} numbers do not suit TorchRec's kernels, which take multiples of {MULTIPLE}."
             raise RecipeError(Fault("trainer.tables", what, "Choose such a width, or trainer.tables=whole."))
         self.name, self.height, self.width, self.device = name, height, width, device
+        self.group = mesh.get_group("shard")
         starts = embedding.offset.tolist()
         later = sorted(set(starts))[1:]
         self.columns = [f"table{bisect_right(later, start)}" for start in starts]
         areas = pairwise([0, *later, height])
         self.tables = {f"table{number}": (first, last - first) for number, (first, last) in enumerate(areas)}
         kinds = kinds or (KINDS if device.type == "cpu" else ACCELERATOR_KINDS)
-        self.module = _cut_up({key: rows for key, (_, rows) in self.tables.items()}, width, device, kinds)
+        self.module = _cut_up({key: rows for key, (_, rows) in self.tables.items()}, width, device, mesh, kinds)
         for key, (first, rows) in self.tables.items():
             _fill(self._parts(key), embedding.weight.detach()[first : first + rows])
         embedding.weight, embedding.read = None, self.read
+        weights, sums = self._placed()
+        self.copies = Copies(mesh.get_group("replicate"), _tensors(weights), _tensors(sums))
 
     def read(self, *ids: Tensor) -> list[Tensor]:
         """Rows of the tall table, one tensor for each tensor of ids, with the width behind its axes. All must ask."""
@@ -86,7 +101,7 @@ class TorchRecTable:
         rows = rows.wait() if hasattr(rows, "wait") else rows
         for key in self.tables:
             places = self._asking(key)
-            answer = rows[key].values().view(len(columns[0]), -1, self.width)
+            answer = self.copies.share(rows[key].values()).view(len(columns[0]), -1, self.width)
             parts = answer.split([columns[place].shape[1] for place in places], 1)
             found |= dict(zip(places, parts, strict=True))
         every = iter(found[place] for place in range(len(columns)))
@@ -95,33 +110,41 @@ class TorchRecTable:
     def set_rate(self, rate: float) -> None:
         """How far the next backward pass steps."""
         for group in self.module.fused_optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.copies.count * rate
         self.module.fused_optimizer.step()  # Steps nothing: it tells the kernels.
 
     def snapshot(self) -> dict[str, ShardedTensor]:
-        """Weights and what Adagrad keeps, each as one tall table; copying into its parts resumes. All must ask."""
+        """Weights and what Adagrad keeps, each as one tall table, which copies have agreed on; filling its parts, and
+        those of all copies, resumes. All must ask."""
+        self.copies.average()
+        weights, sums = self._placed()
+        return {
+            self.name: init_from_local_shards(weights, self.height, self.width, process_group=self.group),
+            f"adam/square/{self.name}": init_from_local_shards(sums, self.height, 1, process_group=self.group),
+        }
+
+    @torch.no_grad()
+    def whole(self) -> Tensor:
+        """The tall table in main memory, which copies have agreed on. All processes must ask."""
+        self.copies.average()
+        every = torch.empty(self.height, self.width)
+        for key, (first, rows) in self.tables.items():
+            table = torch.zeros(rows, self.width, device=self.device)
+            for part in self._parts(key):
+                table[_area(part)] = part.tensor
+            distributed.all_reduce(table, group=self.group)
+            every[first : first + rows] = table.cpu()
+        return every
+
+    def _placed(self) -> tuple[list[Shard], list[Shard]]:
+        """This process's parts of the weights, and of what Adagrad keeps, as parts of the tall table."""
         squares = self.module.fused_optimizer.state_dict()["state"]
         weights, sums = [], []
         for key, (first, _) in self.tables.items():
             weights += [_placed(part, first) for part in self._parts(key)]
             kept = squares.get(f"embeddings.{key}.weight", {}).get(f"{key}.momentum1")
             sums += [_placed(part, first) for part in (kept.local_shards() if kept is not None else [])]
-        return {
-            self.name: init_from_local_shards(weights, self.height, self.width),
-            f"adam/square/{self.name}": init_from_local_shards(sums, self.height, 1),
-        }
-
-    @torch.no_grad()
-    def whole(self) -> Tensor:
-        """A copy of the tall table in main memory. All processes must ask."""
-        every = torch.empty(self.height, self.width)
-        for key, (first, rows) in self.tables.items():
-            table = torch.zeros(rows, self.width, device=self.device)
-            for part in self._parts(key):
-                table[_area(part)] = part.tensor
-            distributed.all_reduce(table)
-            every[first : first + rows] = table.cpu()
-        return every
+        return weights, sums
 
     def _parts(self, key: str) -> list[Shard]:
         """What this process has of a table."""
@@ -140,8 +163,10 @@ class TorchRecTable:
         return KeyedJaggedTensor(list(self.tables), torch.cat(values), lengths=torch.cat(lengths))
 
 
-def _cut_up(heights: Mapping[str, int], width: int, device: torch.device, kinds: Sequence[str]) -> Any:
-    """TorchRec's sharded collection of tables, as its planner lays it."""
+def _cut_up(
+    heights: Mapping[str, int], width: int, device: torch.device, mesh: DeviceMesh, kinds: Sequence[str]
+) -> Any:
+    """TorchRec's sharded collection of tables, as its planner lays it on every row of the mesh."""
     from torchrec import EmbeddingCollection, EmbeddingConfig
     from torchrec.distributed.comm import get_local_size
     from torchrec.distributed.embedding import EmbeddingCollectionSharder
@@ -154,18 +179,33 @@ def _cut_up(heights: Mapping[str, int], width: int, device: torch.device, kinds:
         for key, rows in heights.items()
     ]
     whole = EmbeddingCollection(configs, device=torch.device("meta"))
-    group, ranks = distributed.group.WORLD, distributed.get_world_size()
-    topology = Topology(ranks, device.type, local_world_size=get_local_size(ranks))
+    group = mesh.get_group("shard")
+    topology = Topology(group.size(), device.type, local_world_size=get_local_size(group.size()))
     constraints = {key: ParameterConstraints(sharding_types=list(kinds)) for key in heights}
     sharder = EmbeddingCollectionSharder(_fused())
-    plan = EmbeddingShardingPlanner(topology, constraints=constraints).collective_plan(whole, [sharder], group)
-    return sharder.shard(whole, plan.plan[""], ShardingEnv.from_process_group(group), device)
+    planner = EmbeddingShardingPlanner(topology, constraints=constraints)
+    plan = planner.collective_plan(whole, [sharder], distributed.group.WORLD).plan[""]
+    _number_among_all(plan.values(), group, device.type)
+    return sharder.shard(whole, plan, ShardingEnv.from_process_group(group), device)
+
+
+def _number_among_all(plan: Iterable[Any], group: distributed.ProcessGroup, device: str) -> None:
+    """Parts in a plan say on which process of the group they lie; those of a tensor say on which of all processes."""
+    for shard in (shard for table in plan for shard in table.sharding_spec.shards):
+        rank = distributed.get_global_rank(group, shard.placement.rank())
+        index = shard.placement.device().index
+        local = "" if index is None else f":{rank % torch.accelerator.device_count()}"
+        shard.placement = _remote_device(f"rank:{rank}/{device}{local}")
 
 
 def _fused() -> dict[str, Any]:
     from fbgemm_gpu.split_embedding_configs import EmbOptimType
 
     return {"optimizer": EmbOptimType.EXACT_ROWWISE_ADAGRAD, "eps": EPSILON, "learning_rate": 0.0}
+
+
+def _tensors(parts: Sequence[Shard]) -> list[Tensor]:
+    return [part.tensor for part in parts]
 
 
 def _fill(parts: Sequence[Shard], table: Tensor) -> None:

@@ -141,7 +141,7 @@ def _traffic(job: Job, layout: Layout, batch: int) -> Traffic:
         layout,
         dense=job.cost.dense,
         blocks=job.blocks,
-        sparse=job.cost.sparse,
+        sparse=job.cost.sparse * (1 + 1 / job.cost.width),
         exchanged=reads * job.cost.width,
         ids=batch * (job.reads + job.tables),
         weight=LOW,

@@ -11,6 +11,8 @@ from distill.rack.layout import Layout
 
 ID_BYTES = 8
 """Of one id on its way to the device that has its row."""
+KEPT_BYTES = 4
+"""Of one number of a table when copies agree on it: weights, unlike rows on their way, are not rounded."""
 
 
 class Traffic(NamedTuple):
@@ -23,7 +25,8 @@ class Traffic(NamedTuple):
         reduce: gradients of a device's own share, summed over the replicas.
         ids: which rows of tables are wanted, and how many of each table.
         rows: those rows, and their gradients on the way back.
-        tables: split tables, averaged over their copies; what it is a step, since it happens at an interval.
+        tables: split tables, and what the optimizer keeps of them, averaged over their copies; what it is a step, since
+            it happens at an interval.
     """
 
     gather: float
@@ -39,7 +42,7 @@ def traffic(
     *,
     dense: int,
     blocks: int,
-    sparse: int,
+    sparse: float,
     exchanged: float,
     ids: float,
     weight: int,
@@ -54,7 +57,7 @@ def traffic(
         layout: which device holds what.
         dense: dense parameters.
         blocks: those of them in blocks, which are taken apart again after the forward pass.
-        sparse: parameters in tables.
+        sparse: parameters in tables, and numbers that the optimizer keeps of them.
         exchanged: numbers of table rows that a device's impressions read in a step.
         ids: numbers that say which, and how many of each table.
         weight: bytes of one dense weight, or of its gradient, on its way.
@@ -71,7 +74,7 @@ def traffic(
         reduce=2 * copies * dense / layout.shard * weight,
         ids=(away + told) * ids * ID_BYTES,
         rows=(2 * away + told) * exchanged * row,
-        tables=2 * alike * sparse / layout.group * row / interval,
+        tables=2 * alike * sparse / layout.group * KEPT_BYTES / interval,
     )
 
 

@@ -1,7 +1,7 @@
 """What must hold between the settings of a group of processes that train one teacher."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from distill.recipe.finding import Finding
 from distill.recipe.sections import OutsideTeacher, Recipe, TrainedTeacher
@@ -12,7 +12,8 @@ from distill.recipe.tree import KeyPath
 def group_findings(recipe: Recipe) -> Iterator[Finding]:
     """What a group of processes is asked for goes together."""
     trainer = recipe.trainer
-    place = {name: ("trainer", name) for name in ("strategy", "devices", "mesh", "tables", "accumulate", "recompute")}
+    names = ("strategy", "devices", "mesh", "tables", "average", "accumulate", "recompute")
+    place = {name: ("trainer", name) for name in names}
     given = [name for name in place if name != "strategy" and getattr(trainer, name) != getattr(Trainer(), name)]
     if trainer.strategy == "single":
         for name in given:
@@ -27,6 +28,8 @@ def group_findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _shared(recipe, place["strategy"], place["devices"])
     if trainer.tables == "torchrec":
         yield from _cut_tables(recipe, place["tables"])
+    if trainer.average is not None:
+        yield from _copies(trainer, place)
 
 
 def _shared(recipe: Recipe, strategy: KeyPath, devices: KeyPath) -> Iterator[Finding]:
@@ -59,6 +62,17 @@ def _cut_tables(recipe: Recipe, tables: KeyPath) -> Iterator[Finding]:
             if not holds:
                 place = (*path, "train", name)
                 yield Finding(tables, what, f"Say {'.'.join(place)}={value}, or trainer.tables=whole.", (tables, place))
+
+
+def _copies(trainer: Trainer, place: Mapping[str, KeyPath]) -> Iterator[Finding]:
+    """There are several copies to average, of tables that TorchRec has."""
+    if trainer.tables == "whole":
+        what = "is for copies of tables in parts, and trainer.tables is whole: those are alike at every step."
+        yield Finding(place["average"], what, "Say trainer.tables=torchrec.", (place["average"], place["tables"]))
+    elif trainer.strategy == "ddp" or trainer.shape[0] == 1:
+        what = "is for several copies of tables in parts, each on one row of the mesh."
+        fix = "Say trainer.strategy=hsdp and a trainer.mesh of several rows, such as [2, 2]."
+        yield Finding(place["average"], what, fix, (place["average"], place["mesh"]))
 
 
 def _trained(recipe: Recipe) -> dict[KeyPath, TrainedTeacher]:

@@ -10,6 +10,8 @@ import pytest
 
 from distill.errors import RecipeError
 from distill.knowledge import KnowledgeStore
+from distill.latest import identity
+from distill.panel import taught_by
 from distill.pipeline import read, run, teach
 from distill.progress import Progress
 from distill.ranks import enlisted, follows
@@ -119,12 +121,26 @@ def test_more_processes_than_devices_are_refused(recipe: Path, monkeypatch: pyte
         ([*CUT, "teacher.train.clip=1"], "before the whole gradient is known.*teacher.train.clip=null"),
         ([*CUT, "teacher.train.weight_decay=0.1"], "decays no weights of tables.*teacher.train.weight_decay=0"),
         ([*CUT, "trainer.accumulate=2"], "every micro-batch"),
+        (["trainer.average=2"], "trainer.strategy is single"),
+        ([*GROUP, "trainer.average=2"], "trainer.tables is whole.*trainer.tables=torchrec"),
+        ([*CUT, "trainer.average=2"], "several copies of tables.*trainer.mesh of several rows"),
+        (
+            [*CUT, "trainer.strategy=hsdp", "trainer.average=2"],
+            "several copies of tables.*trainer.mesh of several rows",
+        ),
         ([*GROUP, f"teachers={{small: {SMALL}}}"], "2 devices share 1 rows.*teachers.small.train.batch"),
     ],
 )
 def test_what_does_not_go_together_is_said(recipe: Path, options: list[str], what: str) -> None:
     with pytest.raises(RecipeError, match=what):
         load(recipe, options)
+
+
+def test_copies_of_tables_make_another_teacher_and_no_other_setting_of_a_group_does(recipe: Path) -> None:
+    cut = [*CUT, "trainer.strategy=hsdp", "trainer.mesh=[2,1]"]
+    one, group, copies = (load(recipe, options) for options in ([CUT[-1]], cut, [*cut, "trainer.average=2"]))
+    for decides in (identity, taught_by):
+        assert decides(one) == decides(group) != decides(copies)
 
 
 def _torchrun(monkeypatch: pytest.MonkeyPatch, count: str, rank: str) -> None:

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 
 from distill.distributed import Place, joined
 from distill.ranks import free_port
+from tests.distill.distributed.double import double_kernels  # noqa: F401
 
 Gang = Callable[[int, Callable[[], object]], list[int]]
 
@@ -17,6 +19,14 @@ Gang = Callable[[int, Callable[[], object]], list[int]]
 def gang() -> Gang:
     """Runs something in so many processes of one group; their exit codes."""
     return run
+
+
+@pytest.fixture
+def doubled() -> Iterator[None]:
+    """What differs by rounding alone differs by 1e-16 then, and not by 1e-7."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def run(ranks: int, work: Callable[[], object]) -> list[int]:

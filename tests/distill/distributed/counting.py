@@ -33,19 +33,20 @@ class Sent(TorchDispatchMode):
         super().__init__()
         self.bytes: Counter[str] = Counter()
         self.begun = self.steps = 0
-        self._listening = False
+        self._listening = self._averaging = False
 
     def __torch_dispatch__(
         self, operation: OpOverload, types: tuple[type, ...], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if self._listening and operation.namespace == "c10d":
             kind, sent = _ring(operation.name().removeprefix("c10d::"), args)
-            self.bytes[kind] += sent
+            self.bytes["tables" if self._averaging else kind] += sent
         return operation(*args, **(kwargs or {}))
 
     def listen(self, work: Callable[[], object]) -> None:
-        """Counts while something works, from the first line of a training step to the last one of the optimizer."""
-        training_step, step = RankLearner.training_step, RankAdam.step
+        """Counts while something works, from the first line of a training step to the last one of the optimizer, and
+        while copies of tables are averaged after it."""
+        training_step, step, average = RankLearner.training_step, RankAdam.step, RankLearner.on_train_batch_end
 
         def begun(learner: RankLearner, batch: Any, index: int) -> Tensor:
             self.begun += 1
@@ -58,7 +59,12 @@ class Sent(TorchDispatchMode):
             self._listening = False
             return loss
 
-        RankLearner.training_step, RankAdam.step = begun, ended
+        def averaged(learner: RankLearner, outputs: Any, batch: Any, index: int) -> None:
+            self._averaging = self._listening = self.begun > SETTLED
+            average(learner, outputs, batch, index)
+            self._averaging = self._listening = False
+
+        RankLearner.training_step, RankAdam.step, RankLearner.on_train_batch_end = begun, ended, averaged
         with self:
             work()
 

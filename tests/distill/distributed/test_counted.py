@@ -29,10 +29,10 @@ def planned(here: Case, trainer: Trainer, batch: int) -> Traffic:
     _, shard = trainer.shape
     cut = trainer.tables == "torchrec"
     return traffic(
-        Layout(trainer.devices, shard, group=trainer.devices if cut else 1),
+        Layout(trainer.devices, shard, group=trainer.table_shape[1] if cut else 1),
         dense=sum(weight.numel() for weight in ranker.parameters()) - tables.numel(),
         blocks=sum(weight.numel() for block in blocks for weight in block.parameters()),
-        sparse=tables.numel(),
+        sparse=tables.numel() + len(tables),
         exchanged=batch * schema.reads * tables.shape[1],
         ids=batch * (schema.reads + cut * len(schema.tables)),
         weight=FP32,
@@ -54,6 +54,7 @@ WAYS = [
     {"strategy": "hsdp", "devices": 2},
     {"strategy": "hsdp", "devices": 4, "mesh": (2, 2)},
     {"strategy": "hsdp", "devices": 4, "mesh": (2, 2), "tables": "torchrec"},
+    {"strategy": "hsdp", "devices": 4, "mesh": (2, 2), "tables": "torchrec", "average": 1},
 ]
 
 

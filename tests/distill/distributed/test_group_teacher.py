@@ -1,7 +1,7 @@
 """A teacher that several processes train is the teacher that one trains: weights, losses and scores."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +37,7 @@ FEATURES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def doubled() -> Iterator[None]:
-    """What differs by rounding alone differs by 1e-16 then, and not by 1e-7."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("doubled")
 
 
 class Case(NamedTuple):
@@ -131,6 +126,7 @@ GEM = {"class": "teachers.GEM", "size": "nano"}
     [
         (SMALL, {}, {"strategy": "hsdp", "devices": 2}),
         (SMALL, {}, HSDP4),
+        (SMALL, {}, {"strategy": "ddp", "devices": 4}),
         (SMALL, {"tables": "rowwise_adagrad"}, {"strategy": "ddp", "devices": 2}),
         (SMALL, {"tables": "rowwise_adam"}, {"strategy": "hsdp", "devices": 2}),
         (SMALL, {"clip": 0.05}, {"strategy": "hsdp", "devices": 2}),

@@ -10,16 +10,20 @@ import torch
 from safetensors.torch import load_file
 from torch import distributed
 
-from distill.distributed import torchrec_tables
+from distill.distributed import Place, joined, torchrec_tables
+from distill.distributed.sharding import mesh_of
 from distill.errors import RecipeError
 from distill.knowledge import KnowledgeStore
 from distill.knowledge.group import consolidate
 from distill.layers import FieldEmbedding
 from distill.lesson import manifest_of
+from distill.ranks import free_port
 from distill.testing import example_schema
+from tests.distill.distributed.test_group_teacher import assert_same as assert_all_the_same
 from tests.distill.distributed.test_group_teacher import case, learnt
 
 SMALL = {"class": "teachers.AttentiveCross", "embedding": 8, "hidden": [16], "representation": 6}
+CPU = torch.device("cpu")
 ROUNDING = 2e-5
 """Of weights after a pass. FBGEMM's kernels are in single precision, and add up equal reads in another order."""
 
@@ -54,6 +58,34 @@ def test_tables_in_parts_are_the_tables_of_one_process(tmp_path: Path, gang: Cal
     losses = [np.load(tmp_path / name / "losses.npy") for name in ("one", "many")]
     assert np.abs(losses[0] - losses[1]).max() < ROUNDING
     assert_same(tmp_path / "one", tmp_path / "many", manifest_of(here.lesson).fingerprint)
+
+
+@pytest.mark.slow
+@pytest.mark.dist
+@pytest.mark.usefixtures("torchrec", "double_kernels", "doubled")
+@pytest.mark.parametrize(
+    "trainer",
+    [{"strategy": "ddp", "devices": 2}, {"strategy": "hsdp", "devices": 4, "mesh": (2, 2)}],
+    ids=str,
+)
+def test_but_for_the_kernels_precision_they_are_exactly_those(tmp_path: Path, gang: Callable, trainer: dict) -> None:
+    """Planner, exchange of ids, rows and gradients, and checkpoints, with a kernel in double precision: to 1e-10."""
+    here = case(tmp_path, SMALL, tables="rowwise_adagrad")
+    learnt(here.by(), tmp_path / "one")
+    count = trainer["devices"]
+    assert gang(count, lambda: learnt(here.by(**trainer, tables="torchrec"), tmp_path / "many")) == [0] * count
+    assert_all_the_same(tmp_path / "one", tmp_path / "many", here.lesson)
+
+
+@pytest.mark.usefixtures("torchrec")
+def test_the_kernels_refuse_double_precision() -> None:
+    """Why the test above has one of its own."""
+    from fbgemm_gpu import split_table_batched_embeddings_ops_training as kernels
+
+    place = (kernels.EmbeddingLocation.HOST, kernels.ComputeDevice.CPU)
+    table = kernels.SplitTableBatchedEmbeddingBagsCodegen([(5, 4, *place)], pooling_mode=kernels.PoolingMode.NONE)
+    with pytest.raises(NotImplementedError, match=r"split_embedding_nobag_cpu_forward_2.*not implemented for 'Double'"):
+        table.double()(torch.tensor([0, 1]), torch.tensor([0, 2]))
 
 
 @pytest.mark.slow
@@ -97,7 +129,7 @@ def test_columns_apart_would_make_another_teacher(gang: Callable) -> None:
         torch.manual_seed(0)
         embedding = FieldEmbedding(example_schema(), 256)
         table = embedding.weight.detach().clone()
-        cut = torchrec_tables.TorchRecTable("weight", embedding, torch.device("cpu"), ["column_wise"])
+        cut = torchrec_tables.TorchRecTable("weight", embedding, CPU, mesh_of("cpu", (1, 2)), ["column_wise"])
         cut.set_rate(0.1)
         ids = torch.arange(2)[:, None] + embedding.offset
         [read] = embedding.read(ids)
@@ -125,6 +157,7 @@ def test_who_asks_for_torchrec_hears_how_to_install_it(monkeypatch: pytest.Monke
 @pytest.mark.dist
 def test_vectors_that_the_kernels_do_not_take_are_refused() -> None:
     embedding = FieldEmbedding(example_schema(), 6)
-    with pytest.raises(RecipeError, match=r"vectors of 6 numbers.*multiples of 4"):
-        torchrec_tables.TorchRecTable("weight", embedding, torch.device("cpu"))
+    group = joined(Place(0, 1, 0, "127.0.0.1", free_port()), "cpu")
+    with group, pytest.raises(RecipeError, match=r"vectors of 6 numbers.*multiples of 4"):
+        torchrec_tables.TorchRecTable("weight", embedding, CPU, mesh_of("cpu", (1, 1)))
     assert embedding.weight is not None
