@@ -15,8 +15,9 @@ class Copies:
     stepped as in a single table. One that several have read is stepped by their several gradients, each by its own
     norm, in place of their sum.
 
-    TorchRec's `DMPCollection` averages what Adagrad has added up too, of gradients that are `count` times as large: its
-    sums grow as many times as fast, and its steps shrink by the root of that. It runs on accelerators alone.
+    TorchRec's `DMPCollection`, which runs on accelerators alone, averages what Adagrad has added up too, of gradients
+    that are `count` times as large. That is exact where all copies have the same gradient; where one alone has any, its
+    sums grow `count` times too fast. Tall tables are of the second kind.
 
     Zhang et al.: Two-dimensional Sparse Parallelism for Large Scale Deep Learning Recommendation Model Training, 2025,
     on copies of tables, and why Adagrad must be scaled.
