@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
-from distill.inputs import NAME
+from distill.inputs import named
 from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Tables
 from distill.recipe.moves import Distill, LogitChannel, Pacing
@@ -24,7 +24,6 @@ DOMAIN = "domain"
 
 SHARED = "table_rate"
 """Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
-
 
 LOGIT_SETTINGS = {
     **dict.fromkeys(("weight", "temperature", "certainty"), True),
@@ -53,7 +52,7 @@ class Member(NamedTuple):
         batch: number of rows of a step.
         settings: what may differ between members of one fleet.
         tables: how its tables are stepped, the same for a whole fleet.
-        inputs: name of the vectors that it sees beside the features of its arm's view; empty where there are none.
+        inputs: names of the vectors that it sees beside the features of its arm's view; empty where there are none.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
         stack: hash of what all members of a stack have in common; members of several recipes may.
@@ -208,7 +207,7 @@ def _member(
         batch=batch,
         settings=settings,
         tables=tables,
-        inputs=NAME if arm == "distilled" and students.distill.input is not None else "",
+        inputs=named(students.distill) if arm == "distilled" else "",
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, together, size_class(rows)),
     )
@@ -279,6 +278,8 @@ def _lesson(students: Students, settings: Mapping[str, float]) -> list[object]:
         lesson.append(distill.logit.adapter.form)
     if distill.input is not None:
         lesson.append(distill.input.model_dump(mode="json", exclude_defaults=True))
+    if distill.history is not None:
+        lesson.append(["history", distill.history.model_dump(mode="json")])
     if distill.sharing is not None:  # Frozen and pulled are numbers among the settings.
         rate = settings.get(SHARED, distill.sharing.rate)
         lesson.append({"source": distill.sharing.source, "tables": "start", "rate": rate})

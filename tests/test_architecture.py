@@ -23,7 +23,7 @@ FLOORS = [
     {"ranker", "layers", "fp8"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
-        *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
+        *("objective", "ensemble", "heads", "history", "inputs", "sharing", "standing", "fallback", "fleet"),
         *("optimizer", "evidence", "adapter", "schedule", "latest"),
     },
     {

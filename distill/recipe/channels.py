@@ -6,11 +6,12 @@ from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
 from distill.recipe.moves import SharingChannel
-from distill.recipe.sections import Domains, OutsideTeacher, Recipe
+from distill.recipe.sections import CrossFit, Domains, OutsideTeacher, Recipe, TrainedTeacher
 from distill.recipe.tree import KeyPath
 
 DISTILL: KeyPath = ("students", "distill")
 INPUT: KeyPath = (*DISTILL, "input")
+HISTORY: KeyPath = (*DISTILL, "history")
 SHARING: KeyPath = (*DISTILL, "sharing")
 KNOWN: tuple[KeyPath, ...] = (("data", "features"), ("teacher", "features"))
 """What decides which features a teacher sees."""
@@ -20,6 +21,7 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     """Every relation of a channel that does not hold."""
     yield from _logit(recipe)
     yield from _ranking(recipe)
+    yield from _history(recipe)
     if isinstance(recipe.teacher, OutsideTeacher):
         yield from _needs_weights(recipe)
     else:
@@ -52,6 +54,23 @@ def _ranking(recipe: Recipe) -> Iterator[Finding]:
         what = "shares of exp(log-odds) pull against calibration, and the serving head would follow."
         remedy = "Use listwise, or logit.head: auxiliary."
         yield Finding((*path, "loss"), what, remedy, ((*path, "loss"), (*DISTILL, "logit", "head")))
+
+
+def _history(recipe: Recipe) -> Iterator[Finding]:
+    """Earlier impressions of a user need both to be known, and vectors with common axes."""
+    channel, data, teacher = recipe.students.distill.history, recipe.data, recipe.teacher
+    if channel is None:
+        return
+    if data.user is None or data.time is None:
+        what = "needs data.user and data.time: whose earlier impressions they are."
+        yield Finding(HISTORY, what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time")))
+    if channel.hours is not None and channel.hours <= channel.age:
+        what = f"of {channel.hours:g} hours end before they begin: they lag by {channel.age:g}."
+        yield Finding((*HISTORY, "hours"), what, "Raise it, or lower age.", ((*HISTORY, "hours"), (*HISTORY, "age")))
+    if data.time is not None and isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, CrossFit):
+        what = "teachers of different folds have no common axes, so their vectors have no mean."
+        score = ("teacher", "score")
+        yield Finding(HISTORY, what, "Score by time_ahead, or leave it out.", (HISTORY, score))
 
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:

@@ -85,6 +85,19 @@ class InputChannel(Settings):
     and a miss where there is none."""
 
 
+class HistoryChannel(Settings):
+    """What the teacher's vectors of the same user's earlier impressions say, in all verticals, as an input."""
+
+    length: int = Field(default=50, ge=1)
+    """Most impressions that count, the newest; all are strictly earlier than the row."""
+    hours: float | None = Field(default=None, gt=0)
+    """How far back they go; null for any time."""
+    width: int = Field(default=16, ge=1)
+    """Numbers that are kept of each: principal directions of the teacher's vectors, at most as many as these have."""
+    age: float = Field(default=0.0, ge=0)
+    """Hours by which what is known of a user lags: later impressions are not in it yet."""
+
+
 class SharingChannel(Settings):
     """Parameter sharing: the student begins with the teacher's embeddings, or as a copy of its domain model."""
 
@@ -120,10 +133,17 @@ class Distill(Settings):
     """How the weights of all of these go on."""
     input: InputChannel | None = None
     """The teacher's representation as an input of the student."""
+    history: HistoryChannel | None = None
+    """Its representations of the user's earlier impressions as another."""
     sharing: SharingChannel | None = None
     """Embeddings taken over from the teacher."""
     fallback: Fallback | None = None
     """Who goes without the teacher after all."""
+
+    @property
+    def widens(self) -> bool:
+        """Whether students see vectors of their teacher."""
+        return self.input is not None or self.history is not None
 
     @property
     def copies(self) -> bool:
