@@ -1,12 +1,13 @@
 """Feed: from row numbers to batches, with what the teacher said of the rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
@@ -101,8 +102,9 @@ class Feed:
     def __iter__(self) -> Iterator[Batch]:
         """Gathers the rows of several small steps, or of one large one, at once."""
         pairs = (pair for group in _grouped(self.steps) for pair in zip(group, self._gathered(group), strict=True))
+        hides = bool(self.view.hide.any())
         for step, (whole, batch) in enumerate(pairs, self.first):
-            yield self._hide(batch, step, whole.shape[-1]) if self.view.hide.any() else batch
+            yield self._hide(batch, step, whole.shape[-1]) if hides else batch
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -153,16 +155,28 @@ def _grouped(steps: Iterable[Int[Tensor, "members rows"]]) -> Iterator[list[Int[
         yield group
 
 
-def _cut(whole: Batch, shapes: Sequence[torch.Size]) -> Iterator[Batch]:
-    """Batches whose rows stand one behind the other, taken apart; none is copied."""
-    leaves, form = tree_flatten(whole)
-    for of_step in zip(*(_parts(leaf, shapes) for leaf in leaves), strict=True):
-        yield tree_unflatten(of_step, form)
+def _cut(whole: Any, shapes: Sequence[torch.Size]) -> Iterator[Any]:
+    """Batches whose rows stand one behind the other, taken apart; none is copied.
+
+    Whatever holds tensors is rebuilt for each step. (torch's own trees do that too, in twenty times the time, which is
+    a fifth of what it takes to gather a step of 1,024 rows.)
+    """
+    if isinstance(whole, Tensor):
+        return iter(_parts(whole, shapes))
+    if isinstance(whole, Mapping):
+        held = [_cut(part, shapes) for part in whole.values()]
+        return (dict(zip(whole, parts, strict=True)) for parts in _each(held, shapes))
+    if isinstance(whole, tuple):
+        return map(type(whole)._make, _each([_cut(part, shapes) for part in whole], shapes))
+    return repeat(whole, len(shapes))  # Rows without groups.
 
 
-def _parts(whole: Tensor | None, shapes: Sequence[torch.Size]) -> Sequence[Tensor | None]:
-    if whole is None:  # Rows without groups.
-        return [None] * len(shapes)
+def _each(held: Sequence[Iterator[Any]], shapes: Sequence[torch.Size]) -> Iterator[tuple[Any, ...]]:
+    """What stands in one step, step by step; nothing in each of them where nothing is held."""
+    return zip(*held, strict=True) if held else repeat((), len(shapes))
+
+
+def _parts(whole: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
     if len(set(shapes)) == 1:
         return whole.unflatten(0, (len(shapes), *shapes[0])).unbind()
     parts = whole.split([shape.numel() for shape in shapes])

@@ -85,6 +85,8 @@ def synth(
     world = _world(settings or [])
     if to.suffix != ".parquet":
         raise RecipeError(Fault(str(to), "is not named as Parquet is.", f"Such as {to.with_suffix('.parquet')}."))
+    if to.exists():
+        raise RecipeError(Fault(str(to), "is there already.", "Remove it, or give another name."))
     with silence(), Progress().stage("synth", world.rows) as bar:
         synthetic.write_to(world, to, bar)
     emit({"file": str(to), "rows": world.rows, "bytes": to.stat().st_size} | {"world": world.model_dump()}, json)

@@ -61,20 +61,18 @@ def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> C
 
 def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> int:
     clean, bad = file, list(_bad_lines(file))
-    said = [entry for entry in bad if entry.what]
-    if said and not skip:
-        raise DataError(*_told(file, said))
-    if bad:
+    if bad:  # Those that are refused, too, so that a row of another fault is told in the same breath.
         clean = folder / "clean.csv"
         _without(file, {entry.line for entry in bad}, clean)
     frame = pl.scan_csv(clean, infer_schema_length=None, glob=False)
     frame, odd = _numbered(frame, numbers)
-    if len(odd) and not skip:
-        raise DataError(*_told(file, _odd_lines(odd, [entry.line for entry in bad])))
+    said = [entry for entry in bad if entry.what] + _odd_lines(odd, [entry.line for entry in bad])
+    if said and not skip:
+        raise DataError(*_told(file, sorted(said)))
     frame.sink_parquet(folder / "rows.parquet")
     if clean != file:
         clean.unlink()
-    return len(said) + len(odd)
+    return len(said)
 
 
 def _bad_lines(file: Path) -> Iterator[Bad]:

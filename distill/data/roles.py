@@ -119,9 +119,10 @@ class Time(Coder):
         self.desk, self.columns = desk, (desk.settings.time,)
         self.where = desk.source.place(*self.columns)
         self.type: str | None = None
-        for kind in desk.source.kinds(*self.columns):
-            if describe(kind) != "text":
-                times(pl.Series([], dtype=kind), self.where)
+        empty = [pl.Series([], dtype=kind) for kind in desk.source.kinds(*self.columns) if describe(kind) != "text"]
+        types = {str(times(values, self.where).dtype) for values in empty}
+        if len(types) == 1:  # Otherwise they cannot even be compared with each other, which is said below.
+            self._bounded(*types)
 
     def code(self, block: Block) -> None:
         (column,) = self.columns
@@ -137,10 +138,17 @@ class Time(Coder):
 
     def _agree(self, kind: str) -> None:
         """All times are compared with each other, so they are of one type."""
-        self.type = self.type or kind
+        first, self.type = self.type is None, self.type or kind
+        if first:
+            self._bounded(kind)
         if kind != self.type and {kind, self.type} != {"Int64", "Float64"}:
             what = f"holds {_kind_of_time(kind)} in some rows and {_kind_of_time(self.type)} in others."
             raise DataError(Fault(self.where, what, "Write all of them with a zone, or none."))
+
+    def _bounded(self, kind: str) -> None:
+        """Bounds that are no such times are told with all else that is wrong with the rows."""
+        if isinstance(self.desk.settings.split, SplitByTime):
+            split.ByTime(self.desk.settings.split, kind, self.where)
 
 
 def _kind_of_time(kind: str) -> str:

@@ -97,8 +97,9 @@ class Encoding:
         cuts = self.source.cuts(self.settings.block)
         names = list(self._names(cuts))
         found = list(self._known(names))
-        if bar is not None:
-            bar.advance(sum(shard.rows for shard in found))
+        if bar is not None and found:
+            known = sum(shard.rows for shard in found)
+            bar.advance(known, f"{known:,} of them were there")
         rest = cuts[len(found) :]
         for cut, name, frame in zip(rest, names[len(found) :], self._frames(rest), strict=True):
             shard = self._encode(cut, frame, self.folder / name)

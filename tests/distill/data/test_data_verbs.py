@@ -59,6 +59,9 @@ def test_synth_writes_a_world(tmp_path):
     world = World(rows=400, users=20, items=40, position_bias=1)
     assert pl.read_parquet(path).equals(generate(world)) and said["world"] == world.model_dump()
     assert "position" in pl.read_parquet(path).columns and [file.name for file in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(RecipeError, match="is there already"):
+        call("synth", path, "rows=100")
+    assert len(pl.read_parquet(path)) == 400
 
 
 @pytest.mark.parametrize(

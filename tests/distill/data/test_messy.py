@@ -59,6 +59,18 @@ def test_bytes_that_are_no_text(settings, tmp_path):
     assert load(settings(path=path, on_bad_rows="skip", **PLAIN), tmp_path / "store").rows == 2
 
 
+def test_bad_rows_of_every_kind_are_told_at_once(settings, tmp_path):
+    path = csv(tmp_path, HEADER + "0,v,train,n/a,x\n" + GOOD + "1,v\n\n" + "maybe,v,train,1,x\n")
+    with pytest.raises(DataError) as caught:
+        load(settings(path=path, **PLAIN), tmp_path / "store")
+    told = [str(fault).rpartition("rows.csv, ")[2].partition(".")[0] for fault in caught.value.faults]
+    assert told == [
+        'line 2: holds "n/a" in column `n`, where numbers are meant',
+        "line 5: has 2 fields, where the header has 5",
+        'line 7: holds "maybe" in column `label`, where numbers are meant',
+    ]
+
+
 def test_many_bad_rows_are_summed_up(settings, tmp_path):
     path = csv(tmp_path, HEADER + GOOD + "1,v\n" * 9)
     with pytest.raises(DataError) as caught:

@@ -59,6 +59,16 @@ def test_a_bound_of_another_kind(load_frame, times, bound, remedy):
     assert remedy in str(caught.value)
 
 
+@pytest.mark.parametrize("times", [[1, 2], ["2030-01-01T00:00Z", "2030-01-02T00:00Z"]])
+def test_such_a_bound_is_told_with_all_else(load_frame, times):
+    frame = pl.DataFrame({"label": [0, 7], "vertical": "v", "at": times, "n": 1})
+    split = {"by": "time", "valid": "2030-01-03", "test": "2030-01-04"}
+    with pytest.raises(DataError) as caught:
+        load_frame(frame, time="at", split=split, features={"n": "numeric", "m": "numeric"})
+    told = " ".join(map(str, caught.value.faults))
+    assert all(word in told for word in ('data.split: "2030-01-03" cannot be', "column `label`", "column `m`"))
+
+
 @pytest.mark.parametrize("times", [DAYS, NOONS, [0.5, 1.5, 2.5, 1e300], [moment.isoformat() for moment in NOONS]])
 def test_time_keeps_its_order(load_frame, times):
     frame = pl.DataFrame({"label": [0, 1, 0, 1], "vertical": "v", "at": times, "split": "train", "n": 1}).reverse()
