@@ -1,6 +1,6 @@
 """Cohort: members that train as one stack, and what is kept of them on disk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -13,21 +13,28 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
-from distill.channels import adapters_of, agreement_of, feed_of, groups_of, ranking_of
+from distill.channels import (
+    adapters_of,
+    agreement_of,
+    distillation_of,
+    feed_of,
+    groups_of,
+    heads_of,
+    matching_of,
+    ranking_of,
+    width_of,
+)
 from distill.checkpoints import Checkpoints
 from distill.course import Course
-from distill.data.impressions import TEST, TRAIN, VALID
+from distill.data.impressions import TEST, VALID
 from distill.feed import predictions
 from distill.files import discard, read_json, whole_folder, write_json
-from distill.fingerprint import derived_seed, fingerprint
+from distill.fingerprint import fingerprint
 from distill.fleet import Fleet, seeded
-from distill.heads import AuxiliaryHead, Beside, Gate, Projector
 from distill.learner import Learner, Pace, train
-from distill.losses import LOSSES
-from distill.member import SOURCE, Member
-from distill.objective import Distillation, Matching, Objective
+from distill.member import Member
+from distill.objective import Objective
 from distill.optimizer import Rates
-from distill.panel import weights_of
 from distill.recorder import Recorder
 from distill.sampling import Shuffled
 from distill.schedule import Schedule
@@ -235,59 +242,13 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     pace = Pace(Rates.of(settings), steps, seeds, train.schedule, members[0].tables, train.clip)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
     objective = Objective(
-        _distillation(course, settings),
-        _matching(course, settings),
+        distillation_of(course, settings),
+        matching_of(course, settings),
         ranking_of(course, settings),
         Schedule.of(settings),
     )
-    heads, adapters = _heads(course, members), adapters_of(course, members, partial(_width, course, members[0]))
+    heads, adapters = heads_of(course, members), adapters_of(course, members, partial(width_of, course, members[0]))
     return Learner(fleet, objective, pace, heads, adapters, compiled=course.trainer.compile)
-
-
-def _distillation(course: Course, settings: Sequence[Mapping[str, float]]) -> Distillation:
-    channel, several = course.students.distill.logit, len(course.hears) > 1
-    weights = [weights_of(course.hears, one) for one in settings]
-    each = lambda name: torch.tensor([one.get(name, torch.inf) for one in settings])  # noqa: E731
-    return Distillation(
-        sources={name: torch.tensor([one[name] for one in weights]) for name in course.hears},
-        weight=each("logit_weight"),
-        temperature=each("temperature"),
-        head=channel.head,
-        recent=each("recent_temperature") if several and channel.combine.recent else None,
-        certainty=each("certainty") if several else None,
-    )
-
-
-def _matching(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:
-    channel = course.students.distill.representation
-    weight = torch.tensor([one.get("representation_weight", 0.0) for one in settings])
-    return Matching(SOURCE, weight, LOSSES[channel.loss].function) if channel.weight else None
-
-
-def _heads(course: Course, members: Sequence[Member]) -> Callable[[], Fleet] | None:
-    """What stands beside the students, if the recipe asks for anything."""
-    distill, tasks = course.students.distill, len(course.impressions.tasks)
-    matched = distill.representation
-    second, near = distill.logit.head == "auxiliary", matched.weight > 0 and LOSSES[matched.loss].projected
-    sources = len(course.hears) if distill.logit.combine.gate else 0
-    if not (second or near or sources):
-        return None
-    width, wide = _width(course, members[0]), course.knowledge.manifest.width
-    apart = [derived_seed(member.random_seed, "auxiliary") for member in members]
-    make = lambda _: Beside(  # noqa: E731
-        AuxiliaryHead(width, tasks) if second else None,
-        Projector(width, wide) if near else None,
-        Gate(width, sources) if sources else None,
-    )
-    return lambda: Fleet(seeded(make, apart))
-
-
-def _width(course: Course, member: Member) -> int:
-    """Width of a student's representation."""
-    view = course.seen(member)
-    ranker = course.students.model.build(view.schema(member.vertical)).eval()
-    row = torch.from_numpy(course.impressions.select(TRAIN, member.vertical)[:1])
-    return ranker(view.take(row).features).representation.shape[-1]
 
 
 def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:

@@ -10,12 +10,13 @@ from distill.data.impressions import Impressions, View
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.layers.embedding import INITIAL_SPREAD, FieldEmbedding
-from distill.member import DOMAIN, SHARED, SOURCE, Member
+from distill.member import DOMAIN, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.recipe.trainer import Trainer
 from distill.sharing import DomainModels, TeacherTables
 from distill.standing import Standing
+from distill.traits import SHARED
 
 
 class Course(NamedTuple):

@@ -41,6 +41,10 @@ def _logit(recipe: Recipe) -> Iterator[Finding]:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
         yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+    if channel.head == "serving" and channel.adapter is not None and channel.adapter.weight is not None:
+        place = (*path, "adapter", "weight")
+        what = "is that of a second auxiliary head, and there is no first."
+        yield Finding(place, what, "Say head: auxiliary, or leave it out.", (place, (*path, "head")))
 
 
 def _ranking(recipe: Recipe) -> Iterator[Finding]:

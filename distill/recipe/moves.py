@@ -17,6 +17,9 @@ class StudentAdapter(Settings):
     """`platt`: a slope and a shift for each task; `mlp`: those, and a small network of the student's features."""
     rate: float = Field(default=10.0, gt=0)
     """How fast it learns, as a multiple of the student's learning rate."""
+    weight: float | None = Field(default=None, ge=0)
+    """Factor of a second auxiliary head, which learns what it says while the first keeps the teacher's marks; left out,
+    what it says takes their place. Needs `head: auxiliary`."""
 
 
 class LogitChannel(Settings):
@@ -39,6 +42,11 @@ class LogitChannel(Settings):
     """Spread of the teachers' log-odds at which a row's weight is halved; it is 1 / (1 + (spread / certainty)^2)."""
     adapter: StudentAdapter | None = None
     """Refines the marks where the teacher is stale or biased; null takes them as they are."""
+
+    @property
+    def second(self) -> bool:
+        """Whether what the adapter says has a head of its own."""
+        return self.adapter is not None and self.adapter.weight is not None
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]

@@ -102,6 +102,11 @@ CHANNELS = [
     {"logit": {"adapter": {}}},
     {"logit": {"adapter": {"form": "mlp"}}},
     {"logit": {"adapter": {"rate": 3}}},
+    {"logit": {"adapter": {"weight": 2}, "head": "auxiliary"}},
+    {"logit": {"adapter": {"weight": 3}, "head": "auxiliary"}},
+    {"logit": {"adapter": {}, "head": "auxiliary"}},
+    {"history": {}},
+    {"history": {"length": 3}},
     {"logit": {"head": "auxiliary"}},
 ]
 
