@@ -35,7 +35,9 @@ from distill.learner import Learner, Pace, train
 from distill.member import Member
 from distill.objective import Objective
 from distill.optimizer import Rates
-from distill.recorder import Recorder
+from distill.ranker import Ranker
+from distill.recorder import ADAPTER, Recorder
+from distill.refining import refined
 from distill.sampling import Shuffled
 from distill.schedule import Schedule
 from distill.stopping import Validation
@@ -148,16 +150,21 @@ class Cohort:
         weights: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
         valid: dict[str, Tensor] = {}
+        beside: dict[str, Tensor] = {}
         for place, (member, number) in enumerate(zip(self.members, passes, strict=True)):
             if place not in failed:
-                state = _state(self.folder / "trained" / f"pass-{number}.safetensors", place)
+                path = self.folder / "trained" / f"pass-{number}.safetensors"
+                state = _state(path, place)
                 weights |= {f"{place}/{name}": tensor for name, tensor in state.items()}
                 scores[str(place)] = _scores(course, member, state, TEST)
                 valid[str(place)] = _scores(course, member, state, VALID)
+                said = _refined(course, member, state, _state(path, f"{ADAPTER}/{place}"))
+                beside |= {f"{place}/{name}": tensor for name, tensor in said.items()}
         with whole_folder(self.folder / "students") as draft:
             save_file(weights, draft / "weights.safetensors")
             save_file(scores, draft / "scores.safetensors")
             save_file(valid, draft / "valid.safetensors")
+            save_file(beside, draft / "refined.safetensors")
             write_json(draft / "passes.json", list(passes))
         for path in (self.folder / "trained").glob("pass-*.safetensors"):
             path.unlink()
@@ -168,6 +175,13 @@ class Cohort:
         """
         with safe_open(self.folder / "students" / f"{name}.safetensors", "numpy") as file:
             return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
+
+    def refined(self, place: int) -> dict[str, np.ndarray]:
+        """What a member's adapter made of the marks of its test rows, and what two numbers would have: see `refining`;
+        empty where it had none.
+        """
+        path = self.folder / "students" / "refined.safetensors"
+        return {name: tensor.numpy() for name, tensor in _state(path, place).items()} if path.exists() else {}
 
     def weights(self, place: int) -> dict[str, Tensor]:
         """What a member is served with: its own names, its own shapes, and no head that only helped it to learn."""
@@ -183,7 +197,7 @@ def _numbers(costs: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if cost is None else cost for cost in costs])
 
 
-def _state(path: Path, place: int) -> dict[str, Tensor]:
+def _state(path: Path, place: int | str) -> dict[str, Tensor]:
     """The tensors of one member, from a file of those of all."""
     prefix = f"{place}/"
     with safe_open(path, "torch") as file:
@@ -208,7 +222,7 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first, groups)
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
-    learner.setbacks = recorder.setbacks
+    learner.setbacks, recorder.adapters = recorder.setbacks, lambda: learner.adapters
     course.tell(steps.seen(first))
     view = course.seen(members[0])
     feed = feed_of(course, view, steps, seeds, first)
@@ -251,10 +265,22 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     return Learner(fleet, objective, pace, heads, adapters, compiled=course.trainer.compile)
 
 
-def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:
-    view = course.seen(member)
-    ranker = course.students.model.build(view.schema(member.vertical)).eval()
+def _refined(course: Course, member: Member, state: dict[str, Tensor], adapter: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a member's adapter says of its test rows; nothing where it has none, or is not taught."""
+    if not adapter or member.arm == "control":
+        return {}
+    return refined(course, member, _ranker(course, member, state), adapter)
+
+
+def _ranker(course: Course, member: Member, state: dict[str, Tensor]) -> Ranker:
+    """A member as it was taken."""
+    ranker = course.students.model.build(course.seen(member).schema(member.vertical)).eval()
     ranker.load_state_dict(state)
+    return ranker
+
+
+def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:
+    ranker, view = _ranker(course, member, state), course.seen(member)
     rows, correction = course.impressions.select(split, member.vertical), course.impressions.correction("students")
     chunks = [prediction.logit for _, prediction in predictions(ranker, view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))
