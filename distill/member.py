@@ -12,7 +12,7 @@ from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Tables
 from distill.recipe.sections import Students
 from distill.sampling import pass_steps
-from distill.traits import LOGIT_SETTINGS, Arm, lesson_of, numbers_of
+from distill.traits import LOGIT_SETTINGS, RANK, Arm, lesson_of, numbers_of
 
 SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
@@ -148,7 +148,7 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
         step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
             besides, few enough for the processor's cache.
     """
-    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.stack)  # noqa: E731
+    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.settings.get(RANK, 0), one.stack)  # noqa: E731
     ordered = sorted(members, key=lambda one: (*alike(one), *_place(one)))
     found = []
     for _, group in groupby(ordered, key=alike):

@@ -13,6 +13,7 @@ from distill.data.impressions import VALID, Impressions, View
 from distill.feed import logits
 from distill.files import read_json, write_json
 from distill.fleet import Fleet
+from distill.low_rank import merged
 from distill.member import Member
 from distill.metrics import auc, base_entropy, cross_entropy
 from distill.recipe.sections import Criterion
@@ -90,7 +91,7 @@ class Recorder:
 
     def _weigh(self, ended: Pass, fleet: Fleet) -> bool:
         """Keeps a member's weights, unless they are no longer finite."""
-        weights = fleet.state(ended.member)
+        weights = merged(fleet.state(ended.member))
         if not all(tensor.isfinite().all() for tensor in weights.values()):
             self.failed.setdefault(ended.member, f"its weights were no longer finite after pass {ended.number}")
             return False

@@ -14,6 +14,9 @@ Arm = Literal["distilled", "control"]
 SHARED = "table_rate"
 """Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
 
+RANK = "rank"
+"""Setting of those members alone that learn differences of low rank from what they begin as."""
+
 LOGIT_SETTINGS = {
     **dict.fromkeys(("weight", "temperature", "certainty"), True),
     "combine": {"weights": True, "recent": {"temperature"}},
@@ -40,7 +43,8 @@ def _shared(students: Students) -> dict[str, float]:
     if sharing is None:
         return {}
     if sharing.source == "domain":
-        return {"learning_rate": students.train.learning_rate * sharing.rate}
+        ranked = {} if sharing.rank is None else {RANK: float(sharing.rank)}
+        return {"learning_rate": students.train.learning_rate * sharing.rate, **ranked}
     settings = {SHARED: 0.0 if sharing.tables == "frozen" else sharing.rate}
     return settings | ({"table_pull": sharing.pull} if sharing.tables == "pulled" else {})
 

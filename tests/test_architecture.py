@@ -24,7 +24,7 @@ FLOORS = [
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
         *("objective", "ensemble", "heads", "history", "inputs", "sharing", "standing", "fallback", "fleet"),
-        *("optimizer", "evidence", "adapter", "schedule", "latest", "traits"),
+        *("optimizer", "evidence", "adapter", "schedule", "latest", "traits", "low_rank"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),

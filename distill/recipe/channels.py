@@ -27,6 +27,7 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     else:
         yield from _input(recipe)
         yield from _cache(recipe)
+    if recipe.domain_start or not isinstance(recipe.teacher, OutsideTeacher):
         yield from _sharing(recipe)
     if recipe.domain_start and recipe.domains is not None:
         yield from _copies(recipe, recipe.domains)
@@ -120,10 +121,16 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
         what = f"embeddings that are {sharing.tables} are not drawn back."
         yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
     if sharing.source == "domain":
+        if sharing.rank is not None and sharing.rate == 0:
+            what = "differences from the domain model learn nothing at rate: 0."
+            yield Finding((*SHARING, "rank"), what, "Leave it out, or raise the rate.", ((*SHARING, "rate"),))
         if sharing.tables != "start":
             what = f"a copy of the domain model is where a student begins, and is not {sharing.tables}."
             yield Finding((*SHARING, "tables"), what, "Say start, or rate: 0 to freeze it.")
         return
+    if sharing.rank is not None:
+        what = "is that of differences from a copy, and of the teacher only embeddings are copied."
+        yield Finding((*SHARING, "rank"), what, "Say source: domain, or leave it out.", ((*SHARING, "source"),))
     features = recipe.data.features
     theirs, ours = (
         by_table({name: features[name] for name in _features(recipe, section.features)})

@@ -117,6 +117,9 @@ class SharingChannel(Settings):
     rate: float = Field(default=1.0, ge=0)
     """Learning rate of what is shared, as a share of the others'; 0 freezes it. Of a copy of the domain model, all is
     shared."""
+    rank: int | None = Field(default=None, ge=1)
+    """Of a copy of the domain model, what each linear layer may learn: a difference of so low a rank, and its bias; all
+    else stays as it was copied. Left out, every weight learns."""
     pull: float = Field(default=1.0, gt=0)
     """How strongly `pulled` ones are drawn back: as weight decay is to zero, to where they began."""
 

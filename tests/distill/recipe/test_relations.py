@@ -62,6 +62,8 @@ BROKEN = [
     (["students.distill.history={hours: 3, age: 3}"], "students.distill.history.hours: of 3 hours end before they begin: they lag by 3. Raise it, or lower age."),
     (["students.distill.history={}", "teacher.score={kind: cross_fit, by: user}"], 'override "students.distill.history={}": teachers of different folds have no common axes, so their vectors have no mean. Score by time_ahead, or leave it out.'),
     (["students.distill.logit.adapter={weight: 1}"], "adapter.weight: is that of a second auxiliary head, and there is no first. Say head: auxiliary, or leave it out."),
+    (["students.distill.sharing={rank: 2}"], "students.distill.sharing.rank: is that of differences from a copy, and of the teacher only embeddings are copied. Say source: domain, or leave it out."),
+    (["data.domain=domain", "domains={}", "students.distill.sharing={source: domain, rank: 2, rate: 0}", "students.distill.logit.source=teacher"], "students.distill.sharing.rank: differences from the domain model learn nothing at rate: 0. Leave it out, or raise the rate."),
     (["students.distill.history.length=0"], "expected a number of at least 1, not 0."),
     (["data.user=", "students.distill.ranking.weight=1"], "students.distill.ranking: which rows are to be compared is open: there is neither data.user nor a group. Name a column of users or sessions."),
     (["students.distill.ranking={weight: 1, loss: listwise_softmax}"], "students.distill.ranking.loss: shares of exp(log-odds) pull against calibration, and the serving head would follow. Use listwise, or logit.head: auxiliary."),
