@@ -23,7 +23,7 @@ from tests.distill.conftest import Taught
 from tests.distill.test_domain_start import knowledge_of_recipe, recipe_of
 
 CLASSES = ["students.DNN", "students.DCNv2", "students.DeepFM", "students.MaskNet"]
-RANK = "students.distill.sharing.rank=2"
+RANK = ("students.distill.sharing.rank=2", "students.train.epochs=1")
 
 
 def ranker(taught: Taught, path: str) -> Ranker:
@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_students_of_a_run_differ_from_their_domain_model_by_so_much(folder: Path) -> None:
     """Embeddings by nothing, matrices by rank 2; controls stand in stacks of their own."""
-    recipe = recipe_of(folder, RANK)
+    recipe = recipe_of(folder, *RANK)
     table = run(recipe, Progress())
     assert all(row["status"] == "ok" for row in table["students"])
     impressions, knowledge = load(recipe.data, Store(recipe.store).data), knowledge_of_recipe(recipe)
@@ -109,7 +109,7 @@ def test_students_of_a_run_differ_from_their_domain_model_by_so_much(folder: Pat
 
 
 def test_a_student_in_a_fleet_is_the_same_student_alone(folder: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(folder, RANK, "students.train.epochs=1")
+    recipe = recipe_of(folder, *RANK)
     store = Store(recipe.store)
     impressions, knowledge = load(recipe.data, store.data), knowledge_of_recipe(recipe)
     course = course_of(recipe, impressions, knowledge, store, lambda rows: None)
@@ -121,7 +121,7 @@ def test_a_student_in_a_fleet_is_the_same_student_alone(folder: Path, tmp_path: 
 
 
 def test_who_has_no_domain_model_is_named(folder: Path) -> None:
-    recipe = recipe_of(folder, RANK)
+    recipe = recipe_of(folder, *RANK)
     store = Store(recipe.store)
     impressions, knowledge = load(recipe.data, store.data), knowledge_of_recipe(recipe)
     course = course_of(recipe, impressions, knowledge, store, lambda rows: None)
