@@ -1,4 +1,4 @@
-"""Channels: what those of a recipe need besides marks, for the members of one stack: adapters, orders and groups."""
+"""Channels: what those of a recipe need for the members of one stack: objective, heads, adapters, orders, groups."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -10,13 +10,15 @@ from torch import Tensor
 from distill.adapter import Adapter
 from distill.agreement import ROWS, Agreement, spread
 from distill.course import Course
-from distill.data.impressions import View
+from distill.data.impressions import TRAIN, View
 from distill.feed import Feed
 from distill.fingerprint import derived_seed
 from distill.fleet import Fleet, seeded
+from distill.heads import AuxiliaryHead, Beside, Gate, Projector
 from distill.losses import LOSSES
-from distill.member import Member
-from distill.objective import Ranking
+from distill.member import SOURCE, Member
+from distill.objective import Distillation, Matching, Ranking
+from distill.panel import weights_of
 from distill.sampling import FILL
 from distill.types import Batch
 
@@ -105,6 +107,66 @@ def agreement_of(
         own_seeds, steps = [seeds[place] for place in places], [torch.from_numpy(table)]
         return next(iter(feed_of(course, view, steps, own_seeds)))
 
-    weights = ("logit_weight", "representation_weight", "ranking_weight")
+    weights = ("logit_weight", "adapter_weight", "representation_weight", "ranking_weight")
     asked = [any(one.settings.get(name, 0.0) > 0 for name in weights) for one in members]
     return Agreement(pass_steps, torch.tensor(asked), batch, keep)
+
+
+def distillation_of(course: Course, settings: Sequence[Mapping[str, float]]) -> Distillation:
+    """How members learn from what others say.
+
+    Args:
+        course: what they are trained with.
+        settings: of each.
+    """
+    channel, several = course.students.distill.logit, len(course.hears) > 1
+    weights = [weights_of(course.hears, one) for one in settings]
+    each = lambda name: torch.tensor([one.get(name, torch.inf) for one in settings])  # noqa: E731
+    return Distillation(
+        sources={name: torch.tensor([one[name] for one in weights]) for name in course.hears},
+        weight=each("logit_weight"),
+        temperature=each("temperature"),
+        head=channel.head,
+        recent=each("recent_temperature") if several and channel.combine.recent else None,
+        certainty=each("certainty") if several else None,
+        second=torch.tensor([one.get("adapter_weight", 0.0) for one in settings]) if channel.second else None,
+    )
+
+
+def matching_of(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:
+    """How members' representations come near the teacher's, if the recipe asks for it; the arguments are the same."""
+    channel = course.students.distill.representation
+    weight = torch.tensor([one.get("representation_weight", 0.0) for one in settings])
+    return Matching(SOURCE, weight, LOSSES[channel.loss].function) if channel.weight else None
+
+
+def heads_of(course: Course, members: Sequence[Member]) -> Callable[[], Fleet] | None:
+    """What stands beside the students, if the recipe asks for anything.
+
+    Args:
+        course: what the members are trained with.
+        members: in the order of the stack.
+    """
+    distill, tasks = course.students.distill, len(course.impressions.tasks)
+    matched = distill.representation
+    second, near = distill.logit.head == "auxiliary", matched.weight > 0 and LOSSES[matched.loss].projected
+    sources = len(course.hears) if distill.logit.combine.gate else 0
+    if not (second or near or sources):
+        return None
+    width, wide = width_of(course, members[0]), course.knowledge.manifest.width
+    apart = [derived_seed(member.random_seed, "auxiliary") for member in members]
+    make = lambda _: Beside(  # noqa: E731
+        AuxiliaryHead(width, tasks) if second else None,
+        Projector(width, wide) if near else None,
+        Gate(width, sources) if sources else None,
+        AuxiliaryHead(width, tasks) if distill.logit.second else None,
+    )
+    return lambda: Fleet(seeded(make, apart))
+
+
+def width_of(course: Course, member: Member) -> int:
+    """Width of a student's representation."""
+    view = course.seen(member)
+    ranker = course.students.model.build(view.schema(member.vertical)).eval()
+    row = torch.from_numpy(course.impressions.select(TRAIN, member.vertical)[:1])
+    return ranker(view.take(row).features).representation.shape[-1]

@@ -1,6 +1,6 @@
 """Cohort: members that train as one stack, and what is kept of them on disk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -13,22 +13,31 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.callbacks import Advance, Checkpoint, Passes
-from distill.channels import adapters_of, agreement_of, feed_of, groups_of, ranking_of
+from distill.channels import (
+    adapters_of,
+    agreement_of,
+    distillation_of,
+    feed_of,
+    groups_of,
+    heads_of,
+    matching_of,
+    ranking_of,
+    width_of,
+)
 from distill.checkpoints import Checkpoints
 from distill.course import Course
-from distill.data.impressions import TEST, TRAIN, VALID
+from distill.data.impressions import TEST, VALID
 from distill.feed import predictions
 from distill.files import discard, read_json, whole_folder, write_json
-from distill.fingerprint import derived_seed, fingerprint
+from distill.fingerprint import fingerprint
 from distill.fleet import Fleet, seeded
-from distill.heads import AuxiliaryHead, Beside, Gate, Projector
 from distill.learner import Learner, Pace, train
-from distill.losses import LOSSES
-from distill.member import SOURCE, Member
-from distill.objective import Distillation, Matching, Objective
+from distill.member import Member
+from distill.objective import Objective
 from distill.optimizer import Rates
-from distill.panel import weights_of
-from distill.recorder import Recorder
+from distill.ranker import Ranker
+from distill.recorder import ADAPTER, Recorder
+from distill.refining import refined
 from distill.sampling import Shuffled
 from distill.schedule import Schedule
 from distill.stopping import Validation
@@ -141,16 +150,21 @@ class Cohort:
         weights: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
         valid: dict[str, Tensor] = {}
+        beside: dict[str, Tensor] = {}
         for place, (member, number) in enumerate(zip(self.members, passes, strict=True)):
             if place not in failed:
-                state = _state(self.folder / "trained" / f"pass-{number}.safetensors", place)
+                path = self.folder / "trained" / f"pass-{number}.safetensors"
+                state = _state(path, place)
                 weights |= {f"{place}/{name}": tensor for name, tensor in state.items()}
                 scores[str(place)] = _scores(course, member, state, TEST)
                 valid[str(place)] = _scores(course, member, state, VALID)
+                said = _refined(course, member, state, _state(path, f"{ADAPTER}/{place}"))
+                beside |= {f"{place}/{name}": tensor for name, tensor in said.items()}
         with whole_folder(self.folder / "students") as draft:
             save_file(weights, draft / "weights.safetensors")
             save_file(scores, draft / "scores.safetensors")
             save_file(valid, draft / "valid.safetensors")
+            save_file(beside, draft / "refined.safetensors")
             write_json(draft / "passes.json", list(passes))
         for path in (self.folder / "trained").glob("pass-*.safetensors"):
             path.unlink()
@@ -161,6 +175,13 @@ class Cohort:
         """
         with safe_open(self.folder / "students" / f"{name}.safetensors", "numpy") as file:
             return {int(place): file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
+
+    def refined(self, place: int) -> dict[str, np.ndarray]:
+        """What a member's adapter made of the marks of its test rows, and what two numbers would have: see `refining`;
+        empty where it had none.
+        """
+        path = self.folder / "students" / "refined.safetensors"
+        return {name: tensor.numpy() for name, tensor in _state(path, place).items()} if path.exists() else {}
 
     def weights(self, place: int) -> dict[str, Tensor]:
         """What a member is served with: its own names, its own shapes, and no head that only helped it to learn."""
@@ -176,7 +197,7 @@ def _numbers(costs: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if cost is None else cost for cost in costs])
 
 
-def _state(path: Path, place: int) -> dict[str, Tensor]:
+def _state(path: Path, place: int | str) -> dict[str, Tensor]:
     """The tensors of one member, from a file of those of all."""
     prefix = f"{place}/"
     with safe_open(path, "torch") as file:
@@ -201,7 +222,7 @@ def _train(members: Sequence[Member], course: Course, recorder: Recorder, checkp
     steps = Shuffled(rows, seeds, settings.batch, epochs, settings.least_steps, first, groups)
     learner = learner_of(members, course, steps.steps)
     learner.resume(state, first, failed)
-    learner.setbacks = recorder.setbacks
+    learner.setbacks, recorder.adapters = recorder.setbacks, lambda: learner.adapters
     course.tell(steps.seen(first))
     view = course.seen(members[0])
     feed = feed_of(course, view, steps, seeds, first)
@@ -235,65 +256,31 @@ def learner_of(members: Sequence[Member], course: Course, steps: Tensor) -> Lear
     pace = Pace(Rates.of(settings), steps, seeds, train.schedule, members[0].tables, train.clip)
     fleet = lambda: Fleet(seeded(lambda place: course.fresh(members[place]), seeds))  # noqa: E731
     objective = Objective(
-        _distillation(course, settings),
-        _matching(course, settings),
+        distillation_of(course, settings),
+        matching_of(course, settings),
         ranking_of(course, settings),
         Schedule.of(settings),
     )
-    heads, adapters = _heads(course, members), adapters_of(course, members, partial(_width, course, members[0]))
+    heads, adapters = heads_of(course, members), adapters_of(course, members, partial(width_of, course, members[0]))
     return Learner(fleet, objective, pace, heads, adapters, compiled=course.trainer.compile)
 
 
-def _distillation(course: Course, settings: Sequence[Mapping[str, float]]) -> Distillation:
-    channel, several = course.students.distill.logit, len(course.hears) > 1
-    weights = [weights_of(course.hears, one) for one in settings]
-    each = lambda name: torch.tensor([one.get(name, torch.inf) for one in settings])  # noqa: E731
-    return Distillation(
-        sources={name: torch.tensor([one[name] for one in weights]) for name in course.hears},
-        weight=each("logit_weight"),
-        temperature=each("temperature"),
-        head=channel.head,
-        recent=each("recent_temperature") if several and channel.combine.recent else None,
-        certainty=each("certainty") if several else None,
-    )
+def _refined(course: Course, member: Member, state: dict[str, Tensor], adapter: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a member's adapter says of its test rows; nothing where it has none, or is not taught."""
+    if not adapter or member.arm == "control":
+        return {}
+    return refined(course, member, _ranker(course, member, state), adapter)
 
 
-def _matching(course: Course, settings: Sequence[Mapping[str, float]]) -> Matching | None:
-    channel = course.students.distill.representation
-    weight = torch.tensor([one.get("representation_weight", 0.0) for one in settings])
-    return Matching(SOURCE, weight, LOSSES[channel.loss].function) if channel.weight else None
-
-
-def _heads(course: Course, members: Sequence[Member]) -> Callable[[], Fleet] | None:
-    """What stands beside the students, if the recipe asks for anything."""
-    distill, tasks = course.students.distill, len(course.impressions.tasks)
-    matched = distill.representation
-    second, near = distill.logit.head == "auxiliary", matched.weight > 0 and LOSSES[matched.loss].projected
-    sources = len(course.hears) if distill.logit.combine.gate else 0
-    if not (second or near or sources):
-        return None
-    width, wide = _width(course, members[0]), course.knowledge.manifest.width
-    apart = [derived_seed(member.random_seed, "auxiliary") for member in members]
-    make = lambda _: Beside(  # noqa: E731
-        AuxiliaryHead(width, tasks) if second else None,
-        Projector(width, wide) if near else None,
-        Gate(width, sources) if sources else None,
-    )
-    return lambda: Fleet(seeded(make, apart))
-
-
-def _width(course: Course, member: Member) -> int:
-    """Width of a student's representation."""
-    view = course.seen(member)
-    ranker = course.students.model.build(view.schema(member.vertical)).eval()
-    row = torch.from_numpy(course.impressions.select(TRAIN, member.vertical)[:1])
-    return ranker(view.take(row).features).representation.shape[-1]
+def _ranker(course: Course, member: Member, state: dict[str, Tensor]) -> Ranker:
+    """A member as it was taken."""
+    ranker = course.students.model.build(course.seen(member).schema(member.vertical)).eval()
+    ranker.load_state_dict(state)
+    return ranker
 
 
 def _scores(course: Course, member: Member, state: dict[str, Tensor], split: int) -> Tensor:
-    view = course.seen(member)
-    ranker = course.students.model.build(view.schema(member.vertical)).eval()
-    ranker.load_state_dict(state)
+    ranker, view = _ranker(course, member, state), course.seen(member)
     rows, correction = course.impressions.select(split, member.vertical), course.impressions.correction("students")
     chunks = [prediction.logit for _, prediction in predictions(ranker, view, rows, correction)]
     return torch.cat(chunks) if chunks else torch.zeros(0, len(course.impressions.tasks))

@@ -7,15 +7,18 @@ import numpy as np
 import torch
 
 from distill.data.impressions import Impressions, View
+from distill.errors import Fault, RecipeError
 from distill.inputs import Inputs
 from distill.knowledge import Knowledge
 from distill.layers.embedding import INITIAL_SPREAD, FieldEmbedding
-from distill.member import DOMAIN, SHARED, SOURCE, Member
+from distill.low_rank import lowered
+from distill.member import DOMAIN, SOURCE, Member
 from distill.ranker import Ranker
 from distill.recipe.sections import Students
 from distill.recipe.trainer import Trainer
 from distill.sharing import DomainModels, TeacherTables
 from distill.standing import Standing
+from distill.traits import RANK, SHARED
 
 
 class Course(NamedTuple):
@@ -77,4 +80,9 @@ class Course(NamedTuple):
         copied = self.students.distill.copies and member.arm == "distilled"
         if self.tables is not None and (copied or SHARED in member.settings):
             self.tables().start(ranker, view, member.vertical)
+        if RANK in member.settings:
+            if member.vertical not in self.tables().models:
+                what = f"{member.vertical} has no domain model from which it could differ."
+                raise RecipeError(Fault("students.distill.sharing.rank", what, "Give it a domain, or leave rank out."))
+            lowered(ranker, int(member.settings[RANK]))
         return ranker

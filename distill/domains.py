@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from distill.data.impressions import TRAIN, Impressions
+from distill.data.impressions import TRAIN, Impressions, View
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import derived_seed, fingerprint
-from distill.inputs import Inputs
 from distill.knowledge import Kind, Knowledge, KnowledgeStore, KnowledgeWriter, Manifest
 from distill.lesson import Above, Lesson, manifest_of
 from distill.member import SOURCE
@@ -38,7 +37,7 @@ def domains_of(
     knowledge: Knowledge,
     store: KnowledgeStore,
     tell: Callable[[int], None] = lambda _: None,
-    vectors: Knowledge | None = None,
+    see: Callable[[View], View] | None = None,
 ) -> Knowledge:
     """The table of the domain models of a recipe: found, gone on with, or made.
 
@@ -48,7 +47,7 @@ def domains_of(
         knowledge: what the teacher said.
         store: where the table is.
         tell: called with the rows of each step.
-        vectors: what the teacher says of users, where students see it and begin as copies of their domain models.
+        see: adds to a view the vectors of the teacher, where students see them and begin as copies of domain models.
 
     Raises:
         RecipeError: the domains that are to be found cannot be.
@@ -58,8 +57,8 @@ def domains_of(
     if found is not None:
         return found
     lesson = _lesson(recipe, impressions)._replace(tell=tell, above=_above(recipe, knowledge))
-    if vectors is not None:
-        lesson = lesson._replace(view=Inputs(lesson.view, vectors))
+    if see is not None:
+        lesson = lesson._replace(view=see(lesson.view))
         manifest = manifest.model_copy(update={"width": manifest_of(lesson).width})
     writer = store.writer(manifest)
     grouping = _recorded(writer, recipe, impressions, knowledge)
@@ -83,7 +82,8 @@ def domain_manifest(recipe: Recipe, impressions: Impressions, kind: Kind, teache
     domains = recipe.domains
     assert domains is not None, "no domain models without their section"
     learner = manifest_of(_lesson(recipe, impressions))
-    copied = [recipe.students.distill.input] if recipe.domain_input else []
+    distill = recipe.students.distill
+    copied = [one for one in (distill.input, distill.history) if one] if recipe.domain_input else []
     name = fingerprint("domains", learner.fingerprint, domains.distill, domains.clusters, teacher, *copied)
     return learner.model_copy(update={"fingerprint": name, "kind": kind})
 

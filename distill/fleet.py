@@ -108,7 +108,7 @@ class Fleet(nn.Module):
         """
         found = []
         for whole, one in zip(self._whole[0].modules(), self._blueprints[0].modules(), strict=True):
-            if isinstance(whole, FieldEmbedding):
+            if isinstance(whole, FieldEmbedding) and isinstance(whole.weight, nn.Parameter):  # It may be frozen.
                 whole.sparse = one.sparse = sparse
                 found.append(whole.weight)
         return found

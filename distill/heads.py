@@ -63,14 +63,31 @@ class Gate(nn.Module):
 
 
 class Beside(nn.Module):
-    """What a recipe asks to stand beside a student: a second logit, a projector, a gate, or several of them."""
+    """What a recipe asks to stand beside a student: a second logit, a projector, a gate, or several of them.
 
-    def __init__(self, auxiliary: AuxiliaryHead | None, projector: Projector | None, gate: Gate | None = None) -> None:
+    Args:
+        auxiliary: what the teacher marks, in the place of the served logit.
+        projector: what its representation is compared with.
+        gate: how far each of several teachers is believed.
+        second: what the adapter's word marks, in the place of the teacher's.
+    """
+
+    def __init__(
+        self,
+        auxiliary: AuxiliaryHead | None,
+        projector: Projector | None,
+        gate: Gate | None = None,
+        second: AuxiliaryHead | None = None,
+    ) -> None:
         super().__init__()
-        self.auxiliary, self.projector, self.gate = auxiliary, projector, gate
+        self.auxiliary, self.projector, self.gate, self.second = auxiliary, projector, gate, second
 
     def forward(self, served: Prediction) -> Prediction | Taught:
         """What the teacher marks."""
         logit = self.auxiliary(served).logit if self.auxiliary else served.logit
         near = self.projector(served).representation if self.projector else served.representation
-        return Taught(logit, near, self.gate(served)) if self.gate else Prediction(logit, near)
+        if self.gate is None and self.second is None:
+            return Prediction(logit, near)
+        none = served.logit[..., :0]
+        gate = self.gate(served) if self.gate else none
+        return Taught(logit, near, gate, self.second(served).logit if self.second else none)

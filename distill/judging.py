@@ -13,7 +13,7 @@ from distill.fingerprint import derived_seed, fingerprint
 from distill.knowledge import Knowledge
 from distill.panel import Panel, fingerprints, panel_of, said_by_all
 from distill.recipe import Recipe
-from distill.report import Entry, Outcomes, Results, entropy_of, leaderboard, mean_spread, with_hops
+from distill.report import Entry, Outcomes, Results, entropy_of, leaderboard, mean_spread, with_adapters, with_hops
 from distill.store import Store
 from distill.training import Student
 
@@ -74,7 +74,7 @@ def judge(
         slices={name: one.names for name, one in slicings.items()},
     )
     seed = derived_seed(recipe.seed, "evidence")
-    table = leaderboard(results, recipe.evidence, seed)
+    table = with_adapters(leaderboard(results, recipe.evidence, seed), results)
     if isinstance(knowledge, Panel):
         table |= _teachers(impressions, knowledge, results.outcomes)
     if domain is None:
@@ -170,4 +170,5 @@ def _entry(
         knowledge_age=_age(impressions, knowledge) if distilled else None,
         curve=student.validation,
         gradient_cosine=next((one for one in reversed(student.cosines) if one is not None), None),
+        refined=student.refined,
     )

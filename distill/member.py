@@ -3,35 +3,21 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from distill.data.impressions import Impressions, View
 from distill.fingerprint import derived_seed, fingerprint
-from distill.inputs import NAME
+from distill.inputs import named
 from distill.layers.embedding import INITIAL_SPREAD
 from distill.optimizer import Tables
-from distill.recipe.moves import Distill, LogitChannel, Pacing
 from distill.recipe.sections import Students
-from distill.recipe.several import Combine
 from distill.sampling import pass_steps
-from distill.schedule import DECAYS
+from distill.traits import LOGIT_SETTINGS, RANK, Arm, lesson_of, numbers_of
 
-Arm = Literal["distilled", "control"]
 SOURCE = "teacher"
 """Name of the teacher's knowledge in a batch."""
 DOMAIN = "domain"
 """Name of what the models of domains say."""
-
-SHARED = "table_rate"
-"""Setting of those members alone that begin with the teacher's embeddings: how fast they learn them."""
-
-
-LOGIT_SETTINGS = {
-    **dict.fromkeys(("weight", "temperature", "certainty"), True),
-    "combine": {"weights": True, "recent": {"temperature"}},
-    "adapter": {"rate"},
-}
-"""What of the logit channel is a number of each member of its own."""
 
 FORMAT = 2
 """Version of what is kept of a student; it counts up when an older one cannot be read any more."""
@@ -53,7 +39,7 @@ class Member(NamedTuple):
         batch: number of rows of a step.
         settings: what may differ between members of one fleet.
         tables: how its tables are stepped, the same for a whole fleet.
-        inputs: name of the vectors that it sees beside the features of its arm's view; empty where there are none.
+        inputs: names of the vectors that it sees beside the features of its arm's view; empty where there are none.
         fingerprint: hash of all that decides how it turns out.
         group: hash of what it has in common with those that stop when it stops.
         stack: hash of what all members of a stack have in common; members of several recipes may.
@@ -142,7 +128,7 @@ def stack_of(students: Students, impressions: Impressions, view: View, knowledge
         },
     }
     distill = students.distill
-    kinds = [distill.representation.weight > 0, distill.ranking.weight > 0, distill.copies]
+    kinds = [distill.representation.weight > 0, distill.ranking.weight > 0, distill.copies, distill.logit.second]
     shared = students.model_dump(mode="json", by_alias=True, exclude=own)
     return fingerprint(students.model.shape, shared, kinds, view.fingerprint, impressions.fingerprint, knowledge)
 
@@ -162,7 +148,7 @@ def cohorts(members: Iterable[Member], step_rows: int) -> list[list[Member]]:
         step_rows: rows of a whole stack's step, as near as can be: enough of them to make little of what a step costs
             besides, few enough for the processor's cache.
     """
-    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.stack)  # noqa: E731
+    alike = lambda one: (-size_class(one.rows), one.tables, one.inputs, one.settings.get(RANK, 0), one.stack)  # noqa: E731
     ordered = sorted(members, key=lambda one: (*alike(one), *_place(one)))
     found = []
     for _, group in groupby(ordered, key=alike):
@@ -190,13 +176,13 @@ def _member(
     rows: int,
     arm: Arm,
 ) -> Member:
-    settings = _settings(students, arm)
+    settings = numbers_of(students, arm)
     batch = -(-rows // pass_steps(rows, students.train.batch, students.train.least_steps))
     tables = students.train.rule(view.schema(vertical), batch)
     common = [students.model, students.model.config, students.train, students.stopping, view.fingerprint, settings]
     common += [tables, FORMAT, *_thinned(impressions)]
     common += [] if students.spread == INITIAL_SPREAD else [students.spread]
-    taught = _lesson(students, settings) if arm == "distilled" else []
+    taught = lesson_of(students, settings) if arm == "distilled" else []
     lesson, together = ([source, *taught] if taught else [] for source in (heard.own, heard.all))
     return Member(
         vertical=vertical,
@@ -208,7 +194,7 @@ def _member(
         batch=batch,
         settings=settings,
         tables=tables,
-        inputs=NAME if arm == "distilled" and students.distill.input is not None else "",
+        inputs=named(students.distill) if arm == "distilled" else "",
         fingerprint=fingerprint(common, lesson, impressions.parts[vertical], vertical, random_seed),
         group=fingerprint(common, together, size_class(rows)),
     )
@@ -218,77 +204,6 @@ def _thinned(impressions: Impressions) -> list[float]:
     """What decides which negatives students learn from, and how they are corrected and judged."""
     share, source = impressions.share("students"), impressions.settings.negatives.source
     return [] if share == source == 1 else [share, source]
-
-
-def _settings(students: Students, arm: Arm) -> dict[str, float]:
-    """What may differ between members of one stack. A channel that is not used leaves no trace in a fingerprint."""
-    logit, representation = students.distill.logit, students.distill.representation
-    rates = {**students.model.rates, **students.train.rates}
-    if arm == "control":
-        return {**rates, "logit_weight": 0.0, "temperature": 1.0}
-    settings = {**rates, "logit_weight": logit.weight, "temperature": logit.temperature, **_heard(logit)}
-    if representation.weight:
-        settings["representation_weight"] = representation.weight
-    return settings | _shared(students) | _paced(students.distill)
-
-
-def _shared(students: Students) -> dict[str, float]:
-    """How fast a member learns what it begins with, and how far it may go."""
-    sharing = students.distill.sharing
-    if sharing is None:
-        return {}
-    if sharing.source == "domain":
-        return {"learning_rate": students.train.learning_rate * sharing.rate}
-    settings = {SHARED: 0.0 if sharing.tables == "frozen" else sharing.rate}
-    return settings | ({"table_pull": sharing.pull} if sharing.tables == "pulled" else {})
-
-
-def _paced(distill: Distill) -> dict[str, float]:
-    """The same of those channels that came later."""
-    settings = {}
-    if distill.ranking.weight:
-        settings["ranking_weight"] = distill.ranking.weight
-    if distill.logit.adapter is not None:
-        settings["adapter_rate"] = distill.logit.adapter.rate
-    if distill.schedule != Pacing():
-        settings["decay"] = float(DECAYS.index(distill.schedule.decay))
-        settings["warm_up"] = distill.schedule.warm_up
-    return settings
-
-
-def _heard(logit: LogitChannel) -> dict[str, float]:
-    """How a member hears several teachers, as far as the recipe says so."""
-    combine = logit.combine
-    settings = {f"weight/{name}": weight for name, weight in (combine.weights or {}).items()}
-    if combine.recent is not None:
-        settings["recent_temperature"] = combine.recent.temperature
-    if logit.certainty is not None:
-        settings["certainty"] = logit.certainty
-    return settings
-
-
-def _lesson(students: Students, settings: Mapping[str, float]) -> list[object]:
-    """What decides how a distilled student turns out, beyond what its twin has too and what it hears."""
-    distill, lesson = students.distill, [students.distill.logit.head]
-    if distill.representation.weight:
-        lesson.append(distill.representation.loss)
-    lesson += _combined(distill.logit.combine)
-    if distill.ranking.weight:
-        lesson.append([distill.ranking.loss, distill.ranking.group])
-    if distill.logit.adapter is not None:
-        lesson.append(distill.logit.adapter.form)
-    if distill.input is not None:
-        lesson.append(distill.input.model_dump(mode="json", exclude_defaults=True))
-    if distill.sharing is not None:  # Frozen and pulled are numbers among the settings.
-        rate = settings.get(SHARED, distill.sharing.rate)
-        lesson.append({"source": distill.sharing.source, "tables": "start", "rate": rate})
-    return lesson
-
-
-def _combined(combine: Combine) -> list[object]:
-    """How several teachers become one, as far as it is no number: settings say the rest."""
-    recent = combine.recent
-    return [*([recent.rows, recent.by] if recent else []), *(["gate"] if combine.gate else [])]
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[int]]:

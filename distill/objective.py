@@ -32,6 +32,8 @@ class Distillation(NamedTuple):
         head: which logit the teacher marks.
         recent: temperature at which sources that did better shortly before a row count for more; None if nobody asks.
         certainty: spread of the sources at which a row's weight is halved; infinite for a member that does not ask.
+        second: factor of a second auxiliary head, which learns what adapters say, while the first keeps the marks as
+            they are; None where what adapters say takes the place of the marks.
     """
 
     sources: Mapping[str, Tensor | float]
@@ -40,6 +42,7 @@ class Distillation(NamedTuple):
     head: Literal["serving", "auxiliary"]
     recent: Float[Tensor, " members"] | None = None
     certainty: Float[Tensor, " members"] | None = None
+    second: Float[Tensor, " members"] | None = None
 
     def hear(self, batch: Batch, taught: Prediction | Taught) -> Heard:
         """What the sources say of a batch together."""
@@ -49,14 +52,14 @@ class Distillation(NamedTuple):
         if self.recent is not None:
             standing = {name: batch.standing[name] for name in sources}
             scores.append(recent(standing, self.recent.to(like)[:live]))
-        if isinstance(taught, Taught):
+        if gated(taught):
             scores.append(taught.gate.movedim(-1, 0)[..., None])
         return heard(batch.knowledge, sources, sum(scores) if scores else None)
 
-    def shares(self, said: Heard) -> Float[Tensor, "members rows tasks"]:
+    def shares(self, said: Heard, weight: Float[Tensor, " all"] | None = None) -> Float[Tensor, "members rows tasks"]:
         """The weight of each mark: the member's, where anybody has scored the row and as far as they agree."""
         live = len(said.logit)
-        share = self.weight.to(said.logit)[:live, None, None] * said.covered[..., None]
+        share = (self.weight if weight is None else weight).to(said.logit)[:live, None, None] * said.covered[..., None]
         if self.certainty is None:
             return share
         return share * certainty(said.spread, self.certainty.to(said.logit)[:live, None, None])
@@ -124,8 +127,9 @@ class Objective:
     """Mean over rows by weight, sum over tasks and over members: members never feel each other.
 
     With `head: serving`, a row costs (1 - w) BCE(label) + w KD(teacher), and plain BCE where the teacher has not
-    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher). What gates and
-    adapters cost is no member's loss, since it teaches them alone.
+    scored it. With `head: auxiliary`, the serving logit costs BCE(label), the other one w KD(teacher), and a third,
+    where there is one, w' KD(what the adapter says). What gates and adapters cost is no member's loss, since it teaches
+    them alone.
     """
 
     def __init__(
@@ -162,10 +166,15 @@ class Objective:
         label = batch.valid * binary_cross_entropy(served.logit, batch.label)
         kept, distilled, fitted = 1.0, 0.0, 0.0
         if self.distillation is not None:
-            said, fitted = self._refined(self.distillation.hear(batch, taught), served, taught, batch, moment)
-            share, marked = self._marked(taught, said, moment)
+            plain, second = self.distillation.hear(batch, taught), self.distillation.second
+            refined, fitted = self._refined(plain, served, taught, batch, moment)
+            said = refined if second is None else plain
+            share, marked = self._marked(taught.logit, said, self.distillation.weight, moment)
             kept = 1 - share if self.distillation.head == "serving" else 1.0
             distilled = (marked * share).sum(-1)
+            if second is not None:
+                own, learnt = self._marked(taught.second, refined, second, moment)
+                distilled = distilled + (learnt * own).sum(-1)
             if self.ranking is not None:
                 distilled = distilled + self._ranked(taught, said, batch, moment, self.ranking)
         if self.matching is not None:
@@ -182,7 +191,7 @@ class Objective:
         self, said: Heard, served: Prediction, taught: Prediction | Taught, batch: Batch, moment: Moment
     ) -> tuple[Heard, Float[Tensor, "members rows tasks"] | float]:
         """What the sources say, by the adapters, and what gate and adapters learn from it."""
-        fitted = self._gated(batch, said) if isinstance(taught, Taught) else 0.0
+        fitted = self._gated(batch, said) if gated(taught) else 0.0
         if moment.refine is None:
             return said, fitted
         refined = moment.refine(said.logit.detach(), served.representation.detach())
@@ -195,12 +204,12 @@ class Objective:
         return asked * said.covered[..., None] * batch.valid * binary_cross_entropy(said.logit, batch.label)
 
     def _marked(
-        self, taught: Prediction | Taught, said: Heard, moment: Moment
+        self, logit: Float[Tensor, "members rows tasks"], said: Heard, weight: Float[Tensor, " all"], moment: Moment
     ) -> tuple[Float[Tensor, "members rows share"], Float[Tensor, "members rows tasks"]]:
         """Weight and loss of each mark."""
         temperature = self.distillation.temperature.to(said.logit)[: len(said.logit), None, None]
-        share = self.distillation.shares(said) * self._left(said.logit, moment)
-        return share, logit_distillation(taught.logit, said.logit, temperature)
+        share = self.distillation.shares(said, weight) * self._left(said.logit, moment)
+        return share, logit_distillation(logit, said.logit, temperature)
 
     def _ranked(
         self, taught: Prediction | Taught, said: Heard, batch: Batch, moment: Moment, ranking: Ranking
@@ -224,6 +233,11 @@ class Objective:
         if self.schedule is None or moment.progress is None:
             return like.new_ones(len(like), 1, 1)
         return self.schedule.share(moment.progress).to(like)[:, None, None]
+
+
+def gated(taught: Prediction | Taught) -> bool:
+    """Whether a gate says how far each source is believed."""
+    return isinstance(taught, Taught) and taught.gate.shape[-1] > 0
 
 
 def _of_each(weight: Tensor | float, like: Float[Tensor, "members rows tasks"]) -> Float[Tensor, " members"]:

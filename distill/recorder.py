@@ -1,6 +1,6 @@
 """Recorder: takes down each member of a cohort at the end of each of its passes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ from distill.data.impressions import VALID, Impressions, View
 from distill.feed import logits
 from distill.files import read_json, write_json
 from distill.fleet import Fleet
+from distill.low_rank import merged
 from distill.member import Member
 from distill.metrics import auc, base_entropy, cross_entropy
 from distill.recipe.sections import Criterion
 from distill.stopping import setbacks
+
+ADAPTER = "adapter"
+"""What stands before the names of an adapter's weights, beside those of its student."""
 
 
 class Recorder:
@@ -32,6 +36,7 @@ class Recorder:
     Attributes:
         failed: place of a member -> why it failed.
         setbacks: how many passes of each member were no better than its best one before.
+        adapters: gives what refines their teacher's marks, where anything does.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Recorder:
         self.curves: list[list[float]] = [[] for _ in members]
         self.cosines: list[list[float | None]] = [[] for _ in members]
         self.failed: dict[int, str] = {}
+        self.adapters: Callable[[], Fleet | None] = lambda: None
 
     def keep(self, passes: Sequence[Pass], fleet: Fleet) -> None:
         """Takes down the members whose passes have ended, all of them validated at once."""
@@ -85,11 +91,14 @@ class Recorder:
 
     def _weigh(self, ended: Pass, fleet: Fleet) -> bool:
         """Keeps a member's weights, unless they are no longer finite."""
-        weights = fleet.state(ended.member)
+        weights = merged(fleet.state(ended.member))
         if not all(tensor.isfinite().all() for tensor in weights.values()):
             self.failed.setdefault(ended.member, f"its weights were no longer finite after pass {ended.number}")
             return False
-        self.weights[ended.number - 1] |= {f"{ended.member}/{name}": tensor for name, tensor in weights.items()}
+        adapters = self.adapters()
+        beside = adapters.state(ended.member) if adapters else {}
+        kept = {f"{ended.member}": weights, f"{ADAPTER}/{ended.member}": beside}
+        self.weights[ended.number - 1] |= {f"{one}/{name}": own[name] for one, own in kept.items() for name in own}
         return True
 
     @property

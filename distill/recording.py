@@ -26,6 +26,8 @@ SHOWN = (
     "calibration_se",
     "ne_control",
     "ne_teacher",
+    "ne_platt",
+    "ne_adapter",
     "ne_domain",
     "ne_gain_low",
     "ne_gain_high",

@@ -12,7 +12,8 @@ from distill.data.settings import Vector
 from distill.domains import groups
 from distill.feed import predictions
 from distill.fingerprint import fingerprint
-from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
+from distill.inputs import moments
+from distill.knowledge import Knowledge, KnowledgeStore
 from distill.lesson import Lesson
 from distill.ranker import Ranker
 from distill.recipe import Recipe
@@ -21,9 +22,6 @@ from distill.types import PAD, UNSEEN, Batch
 
 SHARD = 1_000_000
 """Rows of a shard."""
-
-LEAST = 1e-6
-"""Spread up to which a coordinate does not move; it is not divided by, lest it explode where later rows move it."""
 
 
 class Shown(View):
@@ -84,7 +82,7 @@ def vectors_of(lesson: Lesson, knowledge: Knowledge, features: tuple[str, ...], 
         for chunk, said in predictions(ranker, view, rows[writer.part.of(len(rows))]):
             writer.add(chunk, said._replace(logit=said.logit[:, :0]))
         writer.commit()
-    return writer.finish(_moments(writer, lesson))
+    return writer.finish(moments(writer.read(), lesson.impressions.select(TRAIN)))
 
 
 def tables_of(lesson: Lesson, knowledge: Knowledge, width: int) -> TeacherTables:
@@ -133,12 +131,3 @@ def _counts(lesson: Lesson) -> dict[str, np.ndarray]:
         for place, name in enumerate(schema.categorical):
             counts[name] += np.bincount(ids[:, place], minlength=schema.tables[name])
     return counts
-
-
-def _moments(writer: KnowledgeWriter, lesson: Lesson) -> dict[str, list[float]]:
-    """Mean and spread of each coordinate over training rows; 1 is the spread of one that does not move."""
-    table, rows = writer.read(), torch.from_numpy(lesson.impressions.select(TRAIN))
-    parts = lambda: (table.take(some).prediction.representation.double() for some in rows.split(SHARD))  # noqa: E731
-    mean = sum(part.sum(0) for part in parts()) / len(rows)
-    spread = (sum((part - mean).square().sum(0) for part in parts()) / len(rows)).sqrt()
-    return {"mean": mean.tolist(), "spread": spread.where(spread > LEAST, 1).tolist()}

@@ -46,6 +46,7 @@ class Student(NamedTuple):
         base_entropy: what that NE is divided by: the cross-entropy of a constant on these rows; 0 where there are none.
         cosines: of the gradients of its labels and of its teacher, after each pass; empty where
             there is no teacher.
+        refined: what its adapter made of the marks of its test rows, and what two numbers would have.
     """
 
     member: Member
@@ -58,6 +59,7 @@ class Student(NamedTuple):
     validation: list[float]
     base_entropy: float = 0.0
     cosines: Sequence[float | None] = ()
+    refined: Mapping[str, np.ndarray] = {}
 
 
 def train_students(
@@ -199,6 +201,7 @@ def _students(cohort: Cohort) -> list[Student]:
             _entropies(result.validations[place].cross_entropy, result.validations[place].base_entropy),
             result.validations[place].base_entropy,
             result.cosines[place],
+            cohort.refined(place),
         )
         for place, member in enumerate(cohort.members)
     ]
@@ -219,7 +222,7 @@ def fallen_back(students: list[Student], course: Course) -> list[Student]:
     harm = harmed([_trial(*pairs[place], course.impressions) for place in tried])
     left = {place for place, probability in zip(tried, harm, strict=True) if probability > fallback.level}
     return [
-        twin._replace(member=one.member, fell_back=True) if place in left else one
+        twin._replace(member=one.member, fell_back=True, refined=one.refined) if place in left else one
         for place, (one, twin) in enumerate(pairs)
     ]
 

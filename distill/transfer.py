@@ -8,16 +8,18 @@ from pathlib import Path
 import torch
 
 from distill.course import Course
-from distill.data.impressions import TRAIN, Impressions
+from distill.data.impressions import TRAIN, Impressions, View
 from distill.domains import domain_manifest, domains_of
 from distill.errors import Fault, KnowledgeMismatch
 from distill.fingerprint import fingerprint
-from distill.inputs import Inputs, cached
+from distill.history import histories_of
+from distill.inputs import HISTORY, Inputs, cached
 from distill.knowledge import Knowledge, KnowledgeStore
 from distill.member import DOMAIN, Member, roster
 from distill.panel import fingerprints, lesson_of, said_by_all, seats, standing_of, weights_of
 from distill.ranker import Ranker
 from distill.recipe import Recipe
+from distill.recipe.moves import Distill
 from distill.recipe.sections import TrainedTeacher
 from distill.representing import domain_models, tables_of, vectors_of
 from distill.sharing import TeacherTables, widest
@@ -68,8 +70,8 @@ def members_of(recipe: Recipe, impressions: Impressions, teacher: str, store: Kn
 def _marks_alone(recipe: Recipe) -> bool:
     """Whether students learn from the log-odds of one table, and from nothing else of their teacher."""
     distill = recipe.students.distill
-    more = (distill.input, distill.sharing, distill.representation.weight or None)
-    return recipe.transfer == "direct" and len(seats(recipe)) == 1 and more == (None, None, None)
+    more = distill.widens or distill.sharing is not None or distill.representation.weight > 0
+    return recipe.transfer == "direct" and len(seats(recipe)) == 1 and not more
 
 
 @lru_cache(maxsize=8)
@@ -86,7 +88,7 @@ def _marks(folder: Path, impressions: Impressions) -> dict[str, str]:
 
 
 def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> Inputs:
-    """What the students of a recipe see that has the teacher's vector among its features.
+    """What the students of a recipe see that has vectors of the teacher among its features.
 
     Args:
         recipe: theirs.
@@ -94,12 +96,22 @@ def inputs_of(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, st
         knowledge: the teacher's marks.
         store: where the vectors are found or made.
     """
-    shown = recipe.students.distill.input
-    assert shown is not None, "the recipe has no such channel"
-    view = impressions.view(recipe.students.features, "vertical")
-    lesson = lesson_of(recipe, impressions)
-    vectors = vectors_of(lesson, knowledge, shown.features, store.knowledge)
-    return Inputs(view, vectors, cached(impressions, shown))
+    inputs = widened(impressions.view(recipe.students.features, "vertical"), recipe, impressions, knowledge, store)
+    assert isinstance(inputs, Inputs), "the recipe has no such channel"
+    return inputs
+
+
+def widened(view: View, recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store) -> View:
+    """A view with the vectors of the teacher that a recipe asks for; the other arguments are those of `inputs_of`."""
+    distill = recipe.students.distill
+    _require_representations(distill, knowledge)
+    if distill.input is not None:
+        vectors = vectors_of(lesson_of(recipe, impressions), knowledge, distill.input.features, store.knowledge)
+        view = Inputs(view, vectors, cached(impressions, distill.input))
+    if distill.history is not None:
+        said = histories_of(distill.history, impressions, knowledge, store.knowledge)
+        view = Inputs(view, said, feature=HISTORY)
+    return view
 
 
 def domains_table(
@@ -114,8 +126,8 @@ def domains_table(
         store: where tables are.
         tell: called with the rows of each step.
     """
-    vectors = inputs_of(recipe, impressions, knowledge, store).vectors if recipe.domain_input else None
-    return domains_of(recipe, impressions, knowledge, store.knowledge, tell, vectors)
+    see = partial(widened, recipe=recipe, impressions=impressions, knowledge=knowledge, store=store)
+    return domains_of(recipe, impressions, knowledge, store.knowledge, tell, see if recipe.domain_input else None)
 
 
 def course_of(
@@ -135,6 +147,7 @@ def course_of(
         RecipeError: embeddings are to be shared, and one of the rankers has none.
     """
     students = recipe.students
+    _require_representations(students.distill, knowledge)
     distill, view = students.distill, impressions.view(students.features, "vertical")
     course = Course(students, impressions, view, knowledge, tell, recipe.trainer, hears=hears(recipe))
     if recipe.transfer == "hierarchical":
@@ -142,14 +155,10 @@ def course_of(
         course = course._replace(domain=domain)
     if len(course.hears) > 1:
         course = _with_others(recipe, course, store)
-    if distill.representation.weight > 0 and not knowledge.manifest.width:
-        what = f"there is nothing to match: {knowledge.manifest.teacher} has left no representations."
-        remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
-        raise KnowledgeMismatch(Fault("students.distill.representation", what, remedy))
     if distill.ranking.weight > 0:
         column = distill.ranking.group
         course = course._replace(group=impressions.user if column is None else impressions.key(column))
-    if distill.input is not None:
+    if distill.widens:
         course = course._replace(inputs=inputs_of(recipe, impressions, knowledge, store))
     if distill.copies:
         return course._replace(tables=cache(partial(domain_models, recipe, impressions, domain)))
@@ -160,6 +169,16 @@ def course_of(
         # Whether this recipe shares tables or not: members of one that does may stand in the same stack.
         course = course._replace(tables=cache(partial(_tables, recipe, impressions, knowledge, some)))
     return course
+
+
+def _require_representations(distill: Distill, knowledge: Knowledge) -> None:
+    """Refuses channels that need what the table does not have."""
+    channels = {"representation": distill.representation.weight > 0, "history": distill.history is not None}
+    what = f"there is nothing to learn from: {knowledge.manifest.teacher} has left no representations."
+    remedy = "Add them to its table (docs/knowledge.md), or leave this channel out."
+    asked = [name for name, used in channels.items() if used]
+    if asked and not knowledge.manifest.width:
+        raise KnowledgeMismatch(*(Fault(f"students.distill.{name}", what, remedy) for name in asked))
 
 
 def _tables(recipe: Recipe, impressions: Impressions, knowledge: Knowledge, some: Ranker) -> TeacherTables:

@@ -107,12 +107,16 @@ class Prediction(NamedTuple):
 
 
 class Taught(NamedTuple):
-    """What the teacher marks, where there is more of it than a prediction: `gate` says, in natural logarithms, how far
-    each source of knowledge is believed about each row."""
+    """What the teacher marks, where there is more of it than a prediction.
+
+    `gate` says, in natural logarithms, how far each source of knowledge is believed about each row, and `second` is
+    what the word of an adapter marks; each is without numbers where nobody asks for it.
+    """
 
     logit: Float[Tensor, "*members rows tasks"]
     representation: Float[Tensor, "*members rows width"]
     gate: Float[Tensor, "*members rows sources"]
+    second: Float[Tensor, "*members rows marked"]
 
 
 class Signal(NamedTuple):

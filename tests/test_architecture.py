@@ -23,13 +23,13 @@ FLOORS = [
     {"ranker", "layers", "fp8"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),
-        *("objective", "ensemble", "heads", "inputs", "sharing", "standing", "fallback", "fleet"),
-        *("optimizer", "evidence", "adapter", "schedule", "latest"),
+        *("objective", "ensemble", "heads", "history", "inputs", "sharing", "standing", "fallback", "fleet"),
+        *("optimizer", "evidence", "adapter", "schedule", "latest", "traits", "low_rank"),
     },
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
         *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
-        *("probing", "lowering", "serving", "agreement", "channels"),
+        *("probing", "lowering", "serving", "agreement", "channels", "refining"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),

@@ -13,11 +13,12 @@ from distill.knowledge import Manifest as Knowledge
 from distill.knowledge import import_table
 from distill.latest import compare
 from distill.lesson import manifest_of
-from distill.member import Arm, Member
+from distill.member import Member
 from distill.recipe import Recipe
 from distill.recipe.sections import OutsideTeacher
 from distill.serving.manifest import Lineage
 from distill.store import Store
+from distill.traits import Arm
 from distill.transfer import inputs_of, lesson_of, members_of
 
 

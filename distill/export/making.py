@@ -12,12 +12,12 @@ from torch import Tensor
 
 from distill.data.impressions import TRAIN, Impressions, View, load
 from distill.errors import Fault, RecipeError
-from distill.export.caching import cost_of_cache, write_caches
+from distill.export.caching import costs_of_caches, write_caches
 from distill.export.finding import Found, Run, Wanted, found
 from distill.export.formats import write
 from distill.export.proving import TOLERANCE, cost_of_rounding, proven, read_alike
 from distill.files import read_json, whole_folder, write_json
-from distill.inputs import NAME, Inputs
+from distill.inputs import layers
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.recipe.sections import Model
@@ -26,7 +26,6 @@ from distill.serving.manifest import (
     MANIFEST,
     REPORT,
     ROUNDED,
-    USERS,
     VOCABULARY,
     WEIGHTS,
     Format,
@@ -106,8 +105,8 @@ def lay_down(
 ) -> None:
     """Writes weights, vocabulary and manifest of a student of the vertical that its lineage names."""
     preprocessing, words = impressions.preprocessing(view, lineage.vertical)
-    if isinstance(view, Inputs):
-        preprocessing = preprocessing.beside(NAME, view.moments)
+    for name, layer in layers(view).items():
+        preprocessing = preprocessing.beside(name, layer.moments)
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     (folder / VOCABULARY).write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
     manifest = Manifest(
@@ -125,8 +124,7 @@ def _finish(run: Run, student: Found, folder: Path, report: Table) -> None:
     """Puts the report beside the rest, under the manifest's seal."""
     export = Export(folder)
     report |= {"features": "identical", "versions": {"torch": torch.__version__}}
-    if (folder / USERS).exists():
-        report |= {"cache": cost_of_cache(run, student, export)}
+    report |= costs_of_caches(run, student, export)
     write_json(folder / REPORT, report)
     seal(folder, export.manifest)
 

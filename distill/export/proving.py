@@ -13,9 +13,9 @@ from distill.errors import ExportError, Fault
 from distill.export.finding import Found, Run
 from distill.export.judging import entropy_of
 from distill.feed import CHUNK
-from distill.inputs import NAME, Inputs
+from distill.inputs import layers
 from distill.serving.export import Export
-from distill.serving.manifest import ROUNDED, Format
+from distill.serving.manifest import CACHES, ROUNDED, Format
 
 TOLERANCE = 1e-6
 """Largest difference of a probability, in fp32, between what was judged and what is served."""
@@ -75,23 +75,24 @@ def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -
     """
     held = [run.impressions.select(TEST, student.member.vertical) for student in students]
     source = run.impressions.source
-    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns if column != NAME)
+    columns = dict.fromkeys(column for export in exports for column in export.preprocessor.columns)
+    raw = [column for column in columns if column not in CACHES]
     cuts = source.cuts(BLOCK)
-    for cut, frame in zip(cuts, source.read(list(columns), cuts), strict=True):
+    for cut, frame in zip(cuts, source.read(raw, cuts), strict=True):
         for student, export, rows in zip(students, exports, held, strict=True):
             ours = rows[np.searchsorted(rows, cut.start) : np.searchsorted(rows, cut.start + cut.rows)]
             if len(ours):
-                raw = _with_vectors(frame[ours - cut.start], student.view, ours)
+                given = _with_vectors(frame[ours - cut.start], student.view, ours)
                 seen = student.view.take(torch.from_numpy(ours)).features
-                _require_same(export.read(raw, source.name, ours), seen, student)
+                _require_same(export.read(given, source.name, ours), seen, student)
 
 
 def _with_vectors(frame: Any, view: View, rows: np.ndarray) -> Any:
     """Raw rows with what the teacher says of their users, where students see that."""
-    if not isinstance(view, Inputs):
-        return frame
-    said, covered = view.vectors.take(torch.from_numpy(rows))
-    return beside(frame, NAME, said.representation.numpy(), covered.numpy())
+    for name, layer in layers(view).items():
+        said, covered = layer.vectors.take(torch.from_numpy(rows))
+        frame = beside(frame, name, said.representation.numpy(), covered.numpy())
+    return frame
 
 
 def _require_same(read: Any, seen: Any, student: Found) -> None:

@@ -9,11 +9,13 @@ from distill.metrics.agreement import divergence, rank_correlation
 from distill.metrics.calibration import (
     Calibration,
     FieldCalibration,
+    Platt,
     Reliability,
     calibration,
     debiased_calibration_error,
     expected_calibration_error,
     field_calibration,
+    platt,
     reliability,
 )
 from distill.metrics.entropy import (
@@ -38,6 +40,7 @@ __all__ = [
     "FieldCalibration",
     "GroupedAUC",
     "LogitHistogram",
+    "Platt",
     "Reliability",
     "StreamedAUC",
     "Tally",
@@ -57,6 +60,7 @@ __all__ = [
     "gauc",
     "log_loss",
     "normalized_entropy",
+    "platt",
     "pool",
     "quantile_edges",
     "rank_correlation",

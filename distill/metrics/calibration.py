@@ -8,6 +8,9 @@ from jaxtyping import Float, Shaped
 
 from distill.metrics.numbers import Values, float64, ratio, sigmoid
 
+HAIR, STEPS, ENOUGH = 1e-3, 50, 1e-9
+"""Of Newton's steps in `platt`: how strongly they are drawn back, how many they are, and the one that is the last."""
+
 
 class Calibration(NamedTuple):
     """Predicted over observed clicks.
@@ -55,6 +58,44 @@ def debiased_calibration_error(logit: Values, label: Values, weight: Values = 1.
     square = (found.predicted - found.observed) ** 2 - noise
     mean = float(ratio((found.weight * np.nan_to_num(square))[there].sum(), found.weight[there].sum()))
     return math.sqrt(max(mean, 0.0)) if math.isfinite(mean) else math.nan
+
+
+class Platt(NamedTuple):
+    """Log-odds z become slope z + shift."""
+
+    slope: float
+    shift: float
+
+
+def platt(logit: Values, label: Values, weight: Values = 1.0) -> Platt:
+    """The slope and shift under which the labels are likeliest, by Newton's steps; the identity where nothing tells.
+
+    Drawn to the identity by a hair (`HAIR` of a row), so that there is an answer where scores part the labels.
+    Source: Probabilistic Outputs for Support Vector Machines, Platt, 1999.
+
+    >>> line = platt([0.0, 0.0, 0.0, 0.0], [1, 1, 1, 0])
+    >>> round(line.slope, 3), round(line.shift, 2)  # log(3)
+    (1.0, 1.1)
+    """
+    inputs = np.stack([float64(logit), np.ones(np.shape(logit))], -1)
+    label, weight = np.broadcast_to(float64(label), len(inputs)), np.broadcast_to(float64(weight), len(inputs))
+    start = found = np.array([1.0, 0.0])
+
+    def cost(line: np.ndarray) -> float:
+        said = inputs @ line
+        return (weight * (np.logaddexp(0, said) - label * said)).sum() + HAIR / 2 * ((line - start) ** 2).sum()
+
+    for _ in range(STEPS):
+        chance = sigmoid(inputs @ found)
+        slope = inputs.T @ (weight * (chance - label)) + HAIR * (found - start)
+        curve = (inputs.T * (weight * chance * (1 - chance))) @ inputs + HAIR * np.eye(2)
+        step = np.linalg.solve(curve, slope)
+        while cost(found - step) > cost(found) and np.abs(step).max() > ENOUGH:
+            step /= 2
+        found = found - step
+        if np.abs(step).max() <= ENOUGH:
+            break
+    return Platt(float(found[0]), float(found[1]))
 
 
 class Reliability(NamedTuple):

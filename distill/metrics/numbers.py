@@ -21,8 +21,9 @@ def ratio(numerator: Values, denominator: Values) -> Float[np.ndarray, "..."]:
 
 
 def sigmoid(logit: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Probabilities of log-odds."""
-    return np.exp(-np.logaddexp(0, -logit))
+    """Probabilities of log-odds; small ones are as exact as large ones."""
+    small = np.exp(-np.abs(logit))
+    return np.where(logit >= 0, 1.0, small) / (1.0 + small)
 
 
 def changes(values: Shaped[np.ndarray, " rows"]) -> Shaped[np.ndarray, " rows"]:

@@ -6,11 +6,12 @@ from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
 from distill.recipe.moves import SharingChannel
-from distill.recipe.sections import Domains, OutsideTeacher, Recipe
+from distill.recipe.sections import CrossFit, Domains, OutsideTeacher, Recipe, TrainedTeacher
 from distill.recipe.tree import KeyPath
 
 DISTILL: KeyPath = ("students", "distill")
 INPUT: KeyPath = (*DISTILL, "input")
+HISTORY: KeyPath = (*DISTILL, "history")
 SHARING: KeyPath = (*DISTILL, "sharing")
 KNOWN: tuple[KeyPath, ...] = (("data", "features"), ("teacher", "features"))
 """What decides which features a teacher sees."""
@@ -20,11 +21,13 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
     """Every relation of a channel that does not hold."""
     yield from _logit(recipe)
     yield from _ranking(recipe)
+    yield from _history(recipe)
     if isinstance(recipe.teacher, OutsideTeacher):
         yield from _needs_weights(recipe)
     else:
         yield from _input(recipe)
         yield from _cache(recipe)
+    if recipe.domain_start or not isinstance(recipe.teacher, OutsideTeacher):
         yield from _sharing(recipe)
     if recipe.domain_start and recipe.domains is not None:
         yield from _copies(recipe, recipe.domains)
@@ -39,6 +42,10 @@ def _logit(recipe: Recipe) -> Iterator[Finding]:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
         yield Finding((*path, "weight"), what, remedy, ((*path, "weight"), (*path, "head")))
+    if channel.head == "serving" and channel.adapter is not None and channel.adapter.weight is not None:
+        place = (*path, "adapter", "weight")
+        what = "is that of a second auxiliary head, and there is no first."
+        yield Finding(place, what, "Say head: auxiliary, or leave it out.", (place, (*path, "head")))
 
 
 def _ranking(recipe: Recipe) -> Iterator[Finding]:
@@ -52,6 +59,23 @@ def _ranking(recipe: Recipe) -> Iterator[Finding]:
         what = "shares of exp(log-odds) pull against calibration, and the serving head would follow."
         remedy = "Use listwise, or logit.head: auxiliary."
         yield Finding((*path, "loss"), what, remedy, ((*path, "loss"), (*DISTILL, "logit", "head")))
+
+
+def _history(recipe: Recipe) -> Iterator[Finding]:
+    """Earlier impressions of a user need both to be known, and vectors with common axes."""
+    channel, data, teacher = recipe.students.distill.history, recipe.data, recipe.teacher
+    if channel is None:
+        return
+    if data.user is None or data.time is None:
+        what = "needs data.user and data.time: whose earlier impressions they are."
+        yield Finding(HISTORY, what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time")))
+    if channel.hours is not None and channel.hours <= channel.age:
+        what = f"of {channel.hours:g} hours end before they begin: they lag by {channel.age:g}."
+        yield Finding((*HISTORY, "hours"), what, "Raise it, or lower age.", ((*HISTORY, "hours"), (*HISTORY, "age")))
+    if data.time is not None and isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, CrossFit):
+        what = "teachers of different folds have no common axes, so their vectors have no mean."
+        score = ("teacher", "score")
+        yield Finding(HISTORY, what, "Score by time_ahead, or leave it out.", (HISTORY, score))
 
 
 def _needs_weights(recipe: Recipe) -> Iterator[Finding]:
@@ -97,10 +121,16 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
         what = f"embeddings that are {sharing.tables} are not drawn back."
         yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
     if sharing.source == "domain":
+        if sharing.rank is not None and sharing.rate == 0:
+            what = "differences from the domain model learn nothing at rate: 0."
+            yield Finding((*SHARING, "rank"), what, "Leave it out, or raise the rate.", ((*SHARING, "rate"),))
         if sharing.tables != "start":
             what = f"a copy of the domain model is where a student begins, and is not {sharing.tables}."
             yield Finding((*SHARING, "tables"), what, "Say start, or rate: 0 to freeze it.")
         return
+    if sharing.rank is not None:
+        what = "is that of differences from a copy, and of the teacher only embeddings are copied."
+        yield Finding((*SHARING, "rank"), what, "Say source: domain, or leave it out.", ((*SHARING, "source"),))
     features = recipe.data.features
     theirs, ours = (
         by_table({name: features[name] for name in _features(recipe, section.features)})

@@ -17,6 +17,9 @@ class StudentAdapter(Settings):
     """`platt`: a slope and a shift for each task; `mlp`: those, and a small network of the student's features."""
     rate: float = Field(default=10.0, gt=0)
     """How fast it learns, as a multiple of the student's learning rate."""
+    weight: float | None = Field(default=None, ge=0)
+    """Factor of a second auxiliary head, which learns what it says while the first keeps the teacher's marks; left out,
+    what it says takes their place. Needs `head: auxiliary`."""
 
 
 class LogitChannel(Settings):
@@ -39,6 +42,11 @@ class LogitChannel(Settings):
     """Spread of the teachers' log-odds at which a row's weight is halved; it is 1 / (1 + (spread / certainty)^2)."""
     adapter: StudentAdapter | None = None
     """Refines the marks where the teacher is stale or biased; null takes them as they are."""
+
+    @property
+    def second(self) -> bool:
+        """Whether what the adapter says has a head of its own."""
+        return self.adapter is not None and self.adapter.weight is not None
 
 
 Matching = Literal["hint_mse", "cosine", "contrastive", "cka", "gram", "procrustes", "rkd_distance", "rkd_angle"]
@@ -85,6 +93,19 @@ class InputChannel(Settings):
     and a miss where there is none."""
 
 
+class HistoryChannel(Settings):
+    """What the teacher's vectors of the same user's earlier impressions say, in all verticals, as an input."""
+
+    length: int = Field(default=50, ge=1)
+    """Most impressions that count, the newest; all are strictly earlier than the row."""
+    hours: float | None = Field(default=None, gt=0)
+    """How far back they go; null for any time."""
+    width: int = Field(default=16, ge=1)
+    """Numbers that are kept of each: principal directions of the teacher's vectors, at most as many as these have."""
+    age: float = Field(default=0.0, ge=0)
+    """Hours by which what is known of a user lags: later impressions are not in it yet."""
+
+
 class SharingChannel(Settings):
     """Parameter sharing: the student begins with the teacher's embeddings, or as a copy of its domain model."""
 
@@ -96,6 +117,9 @@ class SharingChannel(Settings):
     rate: float = Field(default=1.0, ge=0)
     """Learning rate of what is shared, as a share of the others'; 0 freezes it. Of a copy of the domain model, all is
     shared."""
+    rank: int | None = Field(default=None, ge=1)
+    """Of a copy of the domain model, what each linear layer may learn: a difference of so low a rank, and its bias; all
+    else stays as it was copied. Left out, every weight learns."""
     pull: float = Field(default=1.0, gt=0)
     """How strongly `pulled` ones are drawn back: as weight decay is to zero, to where they began."""
 
@@ -120,10 +144,17 @@ class Distill(Settings):
     """How the weights of all of these go on."""
     input: InputChannel | None = None
     """The teacher's representation as an input of the student."""
+    history: HistoryChannel | None = None
+    """Its representations of the user's earlier impressions as another."""
     sharing: SharingChannel | None = None
     """Embeddings taken over from the teacher."""
     fallback: Fallback | None = None
     """Who goes without the teacher after all."""
+
+    @property
+    def widens(self) -> bool:
+        """Whether students see vectors of their teacher."""
+        return self.input is not None or self.history is not None
 
     @property
     def copies(self) -> bool:

@@ -267,8 +267,8 @@ class Recipe(Settings):
 
     @property
     def domain_input(self) -> bool:
-        """Whether domain models see the teacher's vector, as the students do that begin as copies of them."""
-        return self.domain_start and self.students.distill.input is not None
+        """Whether domain models see the teacher's vectors, as the students do that begin as copies of them."""
+        return self.domain_start and self.students.distill.widens
 
     @property
     def transfer(self) -> Literal["direct", "hierarchical"]:

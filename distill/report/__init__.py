@@ -1,5 +1,6 @@
 """Report: the numbers that a user decides from, and how they are shown."""
 
+from distill.report.adapters import with_adapters
 from distill.report.comparison import comparison, flat
 from distill.report.gates import Refusal, passed, refusals
 from distill.report.hops import with_hops
@@ -34,5 +35,6 @@ __all__ = [
     "side_by_side",
     "student_note",
     "sweep_page",
+    "with_adapters",
     "with_hops",
 ]

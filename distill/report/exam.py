@@ -1,6 +1,6 @@
 """The exam of one vertical and task: its test rows, and what everybody said of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from distill import metrics
 from distill.evidence import Sums, paired
-from distill.report.results import Entry, Outcomes
+from distill.report.results import Entry, Outcomes, Results
 
 
 class Exam(NamedTuple):
@@ -64,6 +64,14 @@ def exam(outcomes: Outcomes, column: int, entries: Sequence[Entry]) -> Exam:
         logit={member: one for member, one in logit.items() if np.isfinite(one).all()},
         slices={name: codes[rows] for name, codes in outcomes.slices.items()},
     )
+
+
+def exams(results: Results) -> Iterator[tuple[str, Exam]]:
+    """The exam of every vertical in every task, beside the name of the task."""
+    for vertical, outcomes in results.outcomes.items():
+        entries = [entry for entry in results.entries if entry.vertical == vertical]
+        for column, task in enumerate(results.tasks):
+            yield task, exam(outcomes, column, entries)
 
 
 def sums(found: Exam, resamples: int, seed: int) -> dict[str, Sums]:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill.recipe.outcome import Evidence
-from distill.report.leaderboard import leaderboard
+from distill.report.exam import exams, sums
 from distill.report.results import Entry, Outcomes, Results
+from distill.report.scores import entropy, number
+from distill.report.summary import Pair, closed, pairs_of, student_entropy
 
 Row = dict[str, Any]
 
@@ -24,18 +26,32 @@ def with_hops(table: Row, results: Results, heard: Mapping[str, Outcomes], setti
         settings: how sure a verdict must be.
         seed: of the bootstrap.
     """
-    models = [_model(entry, heard[entry.vertical]) for entry in results.entries]
-    first = leaderboard(results._replace(entries=models), settings, seed)
-    second = leaderboard(results._replace(outcomes=heard), settings, seed)
-    whole = first["summary"]["failed"] == table["summary"]["failed"]
+    models = results._replace(entries=[_model(entry, heard[entry.vertical]) for entry in results.entries])
+    first, entropies = _pairs(models, settings, seed)
+    second, _ = _pairs(results._replace(outcomes=heard), settings, seed)
+    whole = [entry.member for entry in models.entries if entry.logit is None] == [
+        entry.member for entry in results.entries if entry.logit is None
+    ]
     summary = table["summary"] | {
-        "ne_domain": first["summary"]["ne_student"] if whole else None,
-        **_gap(first, "gap_closed_teacher_to_domain"),
-        **_gap(second, "gap_closed_domain_to_student"),
+        "ne_domain": student_entropy(first) if whole else None,
+        **_gap(first, settings, "gap_closed_teacher_to_domain"),
+        **_gap(second, settings, "gap_closed_domain_to_student"),
     }
-    entropies = {(row["vertical"], row["task"]): row["ne"] for row in first["students"] if row["arm"] == "distilled"}
     rows = [row | {"ne_domain": entropies.get((row["vertical"], row["task"]))} for row in table["students"]]
     return table | {"students": rows, "summary": summary}
+
+
+def _pairs(results: Results, settings: Evidence, seed: int) -> tuple[list[Pair], dict[tuple[str, str], float | None]]:
+    """All pairs, and NE of the distilled students by vertical and task; other metrics are not asked for."""
+    pairs, entropies = [], {}
+    for task, exam in exams(results):
+        pairs += pairs_of(task, exam, sums(exam, settings.resamples, seed))
+        entropies |= {
+            (entry.vertical, task): entropy(exam.logit.get(name), exam)
+            for name, entry in exam.entries.items()
+            if entry.arm == "distilled"
+        }
+    return pairs, entropies
 
 
 def _model(entry: Entry, heard: Outcomes) -> Entry:
@@ -46,5 +62,6 @@ def _model(entry: Entry, heard: Outcomes) -> Entry:
     return entry._replace(logit=heard.teacher if whole else None, reason="" if whole else "no domain model scored it")
 
 
-def _gap(table: Row, name: str) -> Row:
-    return {f"{name}{end}": table["summary"][f"gap_closed{end}"] for end in ("", "_low", "_high")}
+def _gap(pairs: list[Pair], settings: Evidence, name: str) -> Row:
+    found = closed(pairs, settings.level)
+    return {name: number(found.value), f"{name}_low": number(found.low), f"{name}_high": number(found.high)}

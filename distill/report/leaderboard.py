@@ -25,14 +25,14 @@ from distill.evidence import (
     verdict,
 )
 from distill.recipe.outcome import Evidence
-from distill.report.exam import Exam, exam, sums
+from distill.report.exam import Exam, exams, sums
 from distill.report.method import domains, method, pooled
 from distill.report.reliability import by_vertical, together
 from distill.report.results import Entry, Results
 from distill.report.scores import entropy, number, scores, undefined
 from distill.report.sentences import rounded
 from distill.report.slices import slices
-from distill.report.summary import Pair, lacks, summary
+from distill.report.summary import Pair, lacks, pairs_of, summary
 
 Row = dict[str, Any]
 
@@ -47,15 +47,11 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
     """
     rows: dict[tuple[str, str], Row] = {}
     pairs: list[Pair] = []
-    exams: list[tuple[str, Exam]] = []
-    for vertical, outcomes in results.outcomes.items():
-        entries = [entry for entry in results.entries if entry.vertical == vertical]
-        for column, task in enumerate(results.tasks):
-            examined = exam(outcomes, column, entries)
-            found = sums(examined, settings.resamples, seed)
-            exams.append((task, examined))
-            rows |= {(entry.member, task): _row(entry, task, examined, found, settings) for entry in entries}
-            pairs += [_pair(examined.entries[member], task, one) for member, one in found.items()]
+    held = list(exams(results))
+    for task, one in held:
+        found = sums(one, settings.resamples, seed)
+        rows |= {(name, task): _row(entry, task, one, found, settings) for name, entry in one.entries.items()}
+        pairs += pairs_of(task, one, found)
     ordered = [rows[entry.member, task] for entry in results.entries for task in results.tasks]
     _adjust(ordered, 1 - settings.level)
     return {
@@ -67,15 +63,11 @@ def leaderboard(results: Results, settings: Evidence, seed: int = 0) -> Row:
         "undefined": lacks(pairs, settings.level),
         "method": method(pairs, settings.level),
         "domains": domains(pairs, settings.level),
-        "slices": slices(exams, results.slices, settings, seed),
-        "reliability": together([one for _, one in exams]),
-        "calibration_by_vertical": by_vertical([one for _, one in exams]),
+        "slices": slices(held, results.slices, settings, seed),
+        "reliability": together([one for _, one in held]),
+        "calibration_by_vertical": by_vertical([one for _, one in held]),
         "pooled": pooled(pairs),
     }
-
-
-def _pair(entry: Entry, task: str, found: Sums) -> Pair:
-    return Pair(entry.vertical, found, entry.domain, entry.seed, task)
 
 
 def _adjust(rows: list[Row], rate: float) -> None:

@@ -51,6 +51,8 @@ class Entry(NamedTuple):
         knowledge_age: from the last label that the teacher had seen to the first test row, in days; None without time.
         curve: its NE on validation rows after each pass.
         gradient_cosine: of what its labels and its teacher ask for, after its last pass; None for a control.
+        refined: log-odds of its test rows' marks, as its `adapter` refines them and as two numbers would (`platt`);
+            empty without an adapter.
     """
 
     member: str
@@ -71,6 +73,7 @@ class Entry(NamedTuple):
     knowledge_age: float | None = None
     curve: Sequence[float] = ()
     gradient_cosine: float | None = None
+    refined: Mapping[str, Float[np.ndarray, "rows tasks"]] = {}
 
 
 class Results(NamedTuple):

@@ -2,6 +2,7 @@
 
 import math
 
+from distill.report import adapters
 from distill.report.lines import Line, Row, lines
 from distill.report.teachers import described
 
@@ -32,6 +33,7 @@ def sentences(table: Row, level: float) -> list[str]:
         *_standing(summary, level),
         *_entropies(summary),
         *described(table),
+        *adapters.described(summary),
         *_views(summary),
         *_method(table.get("method", {})),
         *_gap(table, level),

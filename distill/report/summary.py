@@ -7,6 +7,7 @@ from statistics import fmean, median
 from typing import Any, Literal, NamedTuple
 
 from distill.evidence import NOTHING, Estimate, Sums, gap_closed, level_out, ne_gain, pool
+from distill.report.exam import Exam
 from distill.report.scores import number
 
 TOP = 10
@@ -21,6 +22,22 @@ class Pair(NamedTuple):
     domain: str | None = None
     seed: int = 0
     task: str = ""
+
+
+def pairs_of(task: str, exam: Exam, found: Mapping[str, Sums]) -> list[Pair]:
+    """Who has a control in one exam, with what they sum up to."""
+    entries = [(exam.entries[name], one) for name, one in found.items()]
+    return [Pair(entry.vertical, one, entry.domain, entry.seed, task) for entry, one in entries]
+
+
+def closed(pairs: Sequence[Pair], level: float) -> Estimate:
+    """The share of the gap that is closed over all pairs whose rows the teacher scored."""
+    return _pooled_gap(_scored(pairs), level)
+
+
+def student_entropy(pairs: Sequence[Pair]) -> float | None:
+    """NE of the students over all pairs."""
+    return _entropy(pairs, "student")
 
 
 def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: float, least: int) -> dict[str, Any]:
@@ -38,7 +55,7 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
     """
     words = Counter(row["verdict"] for row in rows)
     scored = _scored(pairs)
-    gap, macro = _pooled_gap(scored, level), _macro_gap(scored, level, least)
+    gap, macro = closed(pairs, level), _macro_gap(scored, level, least)
     gain = ne_gain(_pooled(pairs), level) if pairs else NOTHING
     others = _without_top(pairs)
     return {
@@ -62,7 +79,7 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
         "gap_closed_without_top10": number(_pooled_gap(_without_top(scored), level).value),
         "ne_teacher": _entropy(scored, "teacher") if len(scored) == len(pairs) else None,
         "ne_control": _entropy(pairs, "control"),
-        "ne_student": _entropy(pairs, "student"),
+        "ne_student": student_entropy(pairs),
     }
 
 
@@ -70,7 +87,7 @@ def lacks(pairs: Sequence[Pair], level: float) -> dict[str, str]:
     """What of gain and gap over all pairs does not exist, their intervals among it, and why."""
     if not pairs:
         return dict.fromkeys(("ne_gain", "gap_closed"), "no student can be compared with its control")
-    gap = _pooled_gap(_scored(pairs), level)
+    gap = closed(pairs, level)
     reason = gap.reason or "the teacher did not score all test rows of any student"
     numbers = {"gap_closed": gap.value, "gap_closed_low": gap.low, "gap_closed_high": gap.high}
     return {name: reason for name, value in numbers.items() if math.isnan(value)}

@@ -18,15 +18,13 @@ from distill.data.preprocessing import Preprocessor, Words
 from distill.data.vectors import UserVectors
 from distill.errors import DistillError, ExportError, Fault
 from distill.feed import CHUNK
-from distill.inputs import NAME
 from distill.ranker import Ranker, resolve
 from distill.serving.engine import engine
 from distill.serving.graph import Graph, Inputs, Said
 from distill.serving.manifest import (
+    CACHES,
     MANIFEST,
     MODELS,
-    USERS,
-    VECTORS,
     VOCABULARY,
     WEIGHTS,
     Checked,
@@ -60,7 +58,7 @@ class Export:
             raise ExportError(Fault(str(folder), f"was not exported as {kind}.", f"Export it with --format {kind}."))
         try:
             self.preprocessor = Preprocessor(self.manifest.preprocessing, _words(found))
-            self.cache = _cache(found)
+            self.caches = _caches(found)
             ranker = built(self.manifest, found.files[WEIGHTS])
         except (DistillError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise ExportError(Fault(str(folder / MANIFEST), f"cannot be used: {_reason(error)}")) from None
@@ -85,16 +83,14 @@ class Export:
 
         A student that sees a vector of its teacher finds it in a column, or, without such a column, in its cache.
         """
-        if self.cache is not None and NAME not in frame.columns:
-            frame = self.cache.beside(frame, NAME, name)
+        for vector, cache in self.caches.items():
+            frame = frame if vector in frame.columns else cache.beside(frame, vector, name)
         return self.preprocessor.read(frame, name, numbers)
 
     def columns(self, there: Container[str] = ()) -> tuple[str, ...]:
         """The raw columns that it reads: the users of its cache in the place of vectors that are not `there`."""
-        columns = self.preprocessor.columns
-        if self.cache is None or NAME in there:
-            return columns
-        return tuple(dict.fromkeys(self.cache.column if column == NAME else column for column in columns))
+        users = {vector: cache.column for vector, cache in self.caches.items() if vector not in there}
+        return tuple(dict.fromkeys(users.get(column, column) for column in self.preprocessor.columns))
 
     @torch.no_grad()
     def say(self, features: Features) -> Said:
@@ -145,15 +141,18 @@ def _words(found: Checked) -> Words:
     return words
 
 
-def _cache(found: Checked) -> UserVectors | None:
-    """The vectors of users, where they were exported."""
-    if USERS not in found.files:
-        return None
-    said, vectors = json.loads(found.files[USERS]), load(found.files[VECTORS])["vectors"]
-    width = (found.manifest.features.vectors or {}).get(NAME)
-    if vectors.shape != (len(said["users"]), width):
-        raise ExportError(Fault(VECTORS, "has not one vector for each user, as wide as the student takes them."))
-    return UserVectors(said["column"], said["kind"], said["users"], vectors.float().numpy())
+def _caches(found: Checked) -> dict[str, UserVectors]:
+    """Name of each vector of the teacher -> those of users, where they were exported."""
+    files = {vector: names for vector, names in CACHES.items() if names[0] in found.files}
+    return {vector: _cache(found, vector, *names) for vector, names in files.items()}
+
+
+def _cache(found: Checked, vector: str, users: str, vectors: str) -> UserVectors:
+    said, known = json.loads(found.files[users]), load(found.files[vectors])["vectors"]
+    width = (found.manifest.features.vectors or {}).get(vector)
+    if known.shape != (len(said["users"]), width):
+        raise ExportError(Fault(vectors, "has not one vector for each user, as wide as the student takes them."))
+    return UserVectors(said["column"], said["kind"], said["users"], known.float().numpy())
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ links are refused; each file is read once, its hash compared, and what was hashe
 
 import hashlib
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,12 +15,13 @@ from pydantic import Field, ValidationError
 from distill.data.preprocessing import Preprocessing
 from distill.errors import ExportError, Fault
 from distill.files import write_json
+from distill.inputs import HISTORY, NAME
 from distill.types import FeatureSchema, Settings
 
 MANIFEST = "manifest.json"
 WEIGHTS, VOCABULARY, REPORT = "weights.safetensors", "vocabulary.json", "report.json"
-USERS, VECTORS = "users.json", "vectors.safetensors"
-"""The cache of the teacher's vectors: whose they are, and the vectors."""
+CACHES = {NAME: ("users.json", "vectors.safetensors"), HISTORY: ("history-users.json", "history.safetensors")}
+"""The cache of each of the teacher's vectors: whose they are, and the vectors."""
 
 Format = Literal["safetensors", "torch-export", "onnx", "int8-tables", "int8", "native"]
 """How a student is run: as a module of this package, as a program of torch, by ONNX Runtime (whose tables, or tables
@@ -44,6 +46,8 @@ FileName = Literal[
     "report.json",
     "users.json",
     "vectors.safetensors",
+    "history-users.json",
+    "history.safetensors",
     "model.pt2",
     "model.onnx",
     "model.int8-tables.onnx",
@@ -127,7 +131,8 @@ class Checked(NamedTuple):
 
 def seal(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest beside the files of a folder, with their hashes and its own."""
-    names = [name for name in (*MODELS.values(), VOCABULARY, REPORT, USERS, VECTORS) if (folder / name).exists()]
+    known = (*MODELS.values(), VOCABULARY, REPORT, *chain.from_iterable(CACHES.values()))
+    names = [name for name in known if (folder / name).exists()]
     files = {name: _content((folder / name).read_bytes()) for name in names}
     said = manifest.model_copy(update={"files": files}).model_dump(mode="json")
     write_json(folder / MANIFEST, said | {"sha256": _own(said)})

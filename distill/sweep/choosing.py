@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from distill.member import Arm
 from distill.training import Student
+from distill.traits import Arm
 
 
 class Choice(NamedTuple):

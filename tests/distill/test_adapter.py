@@ -7,6 +7,8 @@ from itertools import repeat
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.utils._pytree import tree_map
 
 from distill.adapter import Adapter, Form, fit
 from distill.fleet import Fleet, seeded
@@ -14,7 +16,7 @@ from distill.heads import AuxiliaryHead
 from distill.learner import Learner, Pace, train
 from distill.objective import Distillation, Moment, Objective
 from distill.optimizer import Rates
-from distill.types import Batch, Features, Prediction, Signal
+from distill.types import Batch, Features, Prediction, Signal, Taught
 
 FORMS: list[Form] = ["platt", "mlp"]
 WIDTH = 5
@@ -95,6 +97,38 @@ def test_neither_moves_the_other(form: Form) -> None:
     assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
     of_member = torch.autograd.grad(losses.member.sum(), adapter.parameters(), allow_unused=True)
     assert of_member == (None,) * len(of_member)
+
+
+def test_a_second_head_learns_what_it_says_and_the_first_what_the_teacher_says() -> None:
+    """Each row costs BCE(served, label) + w BCE(first, teacher) + w' BCE(second, adapter), where it has a mark; of a
+    control, whose factors are 0, the label alone. Neither mark reaches the served logit, nor anything the adapter."""
+    batch = world(24, 1.0, 2.0)
+    two = Batch(*tree_map(lambda one: torch.cat([one, one]), tuple(batch)[:4]), {})
+    said, seen = batch.knowledge["teacher"], torch.rand(2, 24) < 0.7
+    logit = torch.cat([said.prediction.logit] * 2)
+    two = two._replace(knowledge={"teacher": Signal(Prediction(logit, torch.zeros(2, 24, 0)), seen)})
+    served, first, second = (torch.randn(2, 24, 1, requires_grad=True) for _ in range(3))
+    hidden = torch.randn(2, 24, WIDTH)
+    adapter = Fleet(seeded(lambda _: Adapter("platt", 1, WIDTH, 1.0), (1, 2)))
+    with torch.no_grad():
+        for one in adapter.parameters():
+            one.add_(torch.randn_like(one))
+    plan = Distillation(
+        {"teacher": 1.0}, torch.tensor([0.7, 0]), torch.ones(2), "auxiliary", second=torch.tensor([3.0, 0])
+    )
+    taught = Taught(first, hidden, served[..., :0].detach(), second)
+    costs = Objective(plan).costs(Prediction(served, hidden), taught, two, Moment(refine=adapter))
+    refined = adapter(logit, hidden).detach()
+    mark = lambda student, teacher: cross_entropy(student, teacher.sigmoid(), reduction="none")[..., 0] * seen  # noqa: E731
+    meant = (0.7 * mark(first, logit) + 3.0 * mark(second, refined)) * torch.tensor([1.0, 0.0])[:, None]
+    torch.testing.assert_close(costs.distilled, meant)
+    assert costs.kept == 1.0
+    ours = torch.autograd.grad(
+        costs.distilled.sum(), [served, *adapter.parameters()], retain_graph=True, allow_unused=True
+    )
+    assert ours == (None,) * len(ours)
+    of_labels = torch.autograd.grad(costs.label.sum(), [first, second], allow_unused=True)
+    assert of_labels == (None, None)
 
 
 def test_rows_without_a_mark_or_a_label_do_not_count() -> None:

@@ -150,7 +150,7 @@ def test_a_row_without_a_label_is_learnt_from_by_its_marks_alone() -> None:
 class TestGate:
     def gated(self, batch: Batch, gate: Tensor, hidden: Tensor, plan: Distillation) -> Tensor:
         said = Prediction(hidden.sum(-1, keepdim=True), hidden)
-        return Objective(plan)(said, Taught(said.logit, hidden, gate), batch)
+        return Objective(plan)(said, Taught(said.logit, hidden, gate, said.logit[..., :0]), batch)
 
     def test_it_begins_without_a_preference(self) -> None:
         """All is as without it; and the loss that members report stays theirs."""
@@ -183,7 +183,9 @@ class TestGate:
         for gated, refine in ((True, None), (True, adapter), (False, adapter)):
             adapter.zero_grad()
             own = gate.clone().requires_grad_(gated)
-            losses = Objective(plan)(served, Taught(served.logit, hidden, own), batch, Moment(refine=refine))
+            losses = Objective(plan)(
+                served, Taught(served.logit, hidden, own, served.logit[..., :0]), batch, Moment(refine=refine)
+            )
             losses.total.backward()
             gradients.append((own.grad, adapter.slope.grad))
             members.append(losses.member)

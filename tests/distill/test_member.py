@@ -93,6 +93,9 @@ CHANNELS = [
     {"sharing": {"tables": "pulled", "pull": 3}},
     {"input": {"features": ["user_id"], "misses": 0.1}},
     {"input": {"features": ["user_id"], "age": 2}},
+    {"sharing": {"source": "domain"}},
+    {"sharing": {"source": "domain", "rank": 2}},
+    {"sharing": {"source": "domain", "rank": 3}},
     {"ranking": {"weight": 0.1}},
     {"ranking": {"weight": 0.1, "loss": "pairwise"}},
     {"ranking": {"weight": 0.1, "group": "device"}},
@@ -102,6 +105,11 @@ CHANNELS = [
     {"logit": {"adapter": {}}},
     {"logit": {"adapter": {"form": "mlp"}}},
     {"logit": {"adapter": {"rate": 3}}},
+    {"logit": {"adapter": {"weight": 2}, "head": "auxiliary"}},
+    {"logit": {"adapter": {"weight": 3}, "head": "auxiliary"}},
+    {"logit": {"adapter": {}, "head": "auxiliary"}},
+    {"history": {}},
+    {"history": {"length": 3}},
     {"logit": {"head": "auxiliary"}},
 ]
 

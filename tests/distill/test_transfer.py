@@ -231,7 +231,7 @@ def test_a_table_without_representations_cannot_be_matched(folder: Path, tmp_pat
     store = Store(recipe.store)
     impressions = load(recipe.data, store.data)
     knowledge = import_table(tmp_path / "scores.parquet", impressions, store.knowledge)
-    with pytest.raises(KnowledgeMismatch, match=r"students\.distill\.representation: there is nothing to match"):
+    with pytest.raises(KnowledgeMismatch, match=r"students\.distill\.representation: there is nothing to learn from"):
         course_of(recipe, impressions, knowledge, store, lambda rows: None)
 
 

@@ -13,7 +13,7 @@ from distill.data.impressions import TEST, load
 from distill.errors import DataError
 from distill.export import Wanted, export, finding
 from distill.files import read_json
-from distill.inputs import NAME
+from distill.inputs import HISTORY, NAME, layers
 from distill.pipeline import run
 from distill.progress import Progress
 from distill.recipe import Recipe
@@ -40,7 +40,7 @@ students:
   model: {class: students.DNN, embedding: 4, hidden: [8]}
   features: [item, text]
   train: {epochs: 1, batch: 64}
-  distill: {logit: {weight: 0.5}, input: {features: [place, age]}}
+  distill: {logit: {weight: 0.5}, input: {features: [place, age]}, history: {length: 3, width: 2}}
 evidence: {resamples: 100}
 """
 
@@ -78,16 +78,24 @@ def rows_of_tests(ran: Ran, vertical: str) -> np.ndarray:
     return load(ran.recipe.data, Store(ran.recipe.store).data).select(TEST, vertical)
 
 
-def vectors(ran: Ran, vertical: str) -> torch.Tensor:
+def vectors(ran: Ran, vertical: str, name: str = NAME) -> torch.Tensor:
     """The teacher's vector of every row."""
     (student,) = finding.found(ran.recipe, Wanted(vertical)).students
-    return student.view.vectors.take(torch.arange(len(ran.frame))).prediction.representation
+    return layers(student.view)[name].vectors.take(torch.arange(len(ran.frame))).prediction.representation
+
+
+def histories(ran: Ran) -> pl.Series:
+    """Those of the user's earlier rows, null where there are none."""
+    (student,) = finding.found(ran.recipe, Wanted("cars")).students
+    said, there = layers(student.view)[HISTORY].vectors.take(torch.arange(len(ran.frame)))
+    rows = zip(said.representation.tolist(), there.tolist(), strict=True)
+    return pl.Series(HISTORY, [one if covered else None for one, covered in rows])
 
 
 def test_with_the_vector_in_a_column_scores_are_those_of_the_evaluation(cached: Ran) -> None:
     known = scored(cached.recipe, "distilled")
     for vertical, student in Exports(cached.exports).students.items():
-        raw = cached.frame.with_columns(pl.Series(NAME, vectors(cached, vertical).tolist()))
+        raw = cached.frame.with_columns(pl.Series(NAME, vectors(cached, vertical).tolist()), histories(cached))
         said = student.score(raw[rows_of_tests(cached, vertical)])
         assert np.array_equal(said.logit.numpy(), known[vertical])
         again = Export(student.folder, "torch-export").score(raw[rows_of_tests(cached, vertical)])
@@ -110,14 +118,19 @@ def test_without_the_column_it_comes_from_the_cache_as_of_each_users_last_row(ca
 
 
 def test_the_report_says_what_a_cache_costs(cached: Ran) -> None:
-    """NE with own vectors is that of the leaderboard; the other two differ."""
+    """NE with own vectors is that of the leaderboard; the other two differ. Histories are known of all verticals."""
     from distill.pipeline import compare
 
     judged = {row["vertical"]: row["ne"] for row in compare(cached.recipe)["students"] if row["arm"] == "distilled"}
     for vertical, student in Exports(cached.exports).students.items():
-        cache = read_json(student.folder / "report.json")["cache"]
-        assert cache["ne"] == pytest.approx(judged[vertical], rel=1e-9)
-        assert len({cache["ne"], cache["ne_cached"], cache["ne_missing"]}) == 3
+        report = read_json(student.folder / "report.json")
+        for cache in (report["cache"], report["history_cache"]):
+            assert cache["ne"] == pytest.approx(judged[vertical], rel=1e-9)
+            assert len({cache["ne"], cache["ne_cached"], cache["ne_missing"]}) == 3
+        known = cached.frame.filter(pl.col("split") != "test")["user"].unique()
+        share = cached.frame[rows_of_tests(cached, vertical)]["user"].is_in(known.implode()).mean()
+        assert report["history_cache"]["users"] <= len(known)
+        assert report["cache"]["found"] < report["history_cache"]["found"] <= share
 
 
 def test_a_table_is_scored_by_column_or_by_cache(cached: Ran, tmp_path: Path) -> None:
@@ -142,7 +155,7 @@ def test_controls_see_no_vector_and_have_no_cache(cached: Ran, tmp_path: Path) -
     export(cached.recipe, Wanted("cars", "control"), tmp_path / "one", [], Progress())
     student = Export(tmp_path / "one")
     said = student.score(cached.frame[rows_of_tests(cached, "cars")])
-    assert NAME not in student.columns() and student.cache is None
+    assert not {NAME, HISTORY} & set(student.columns()) and not student.caches
     assert np.array_equal(said.logit.numpy(), scored(cached.recipe, "control")["cars"])
 
 

@@ -79,10 +79,10 @@ def test_keys_are_those_of_the_contract_in_their_order() -> None:
 
 
 def test_columns_are_known_without_a_leaderboard() -> None:
-    """`ne_domain` is there only where a recipe has domain models."""
+    """`ne_domain` is there only where a recipe has domain models, two more only where it has adapters."""
     table = table_of(run({"hotels": outcomes()}, {"hotels": (0.2, 0.9)}))
     plain = [name for name, value in table["students"][0].items() if not isinstance(value, dict | list)]
-    assert [name for name in COLUMNS if name != "ne_domain"] == plain
+    assert [name for name in COLUMNS if name not in ("ne_domain", "ne_platt", "ne_adapter")] == plain
 
 
 def test_what_the_summary_lacks_has_a_reason() -> None:
