@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 
 from distill.data.impressions import TRAIN, View
 from distill.feed import predictions
+from distill.inputs import moments
 from distill.knowledge import Knowledge, KnowledgeStore, KnowledgeWriter
-from distill.representing import Shown, _moments, tables_of, trained, vectors_of
+from distill.representing import Shown, tables_of, trained, vectors_of
 from distill.sharing import starts
 from distill.types import PAD, UNSEEN, Batch, Prediction
 from tests.distill.conftest import FEATURES, Taught
@@ -112,7 +113,7 @@ def test_a_coordinate_that_moves_in_later_rows_only_keeps_its_size(taught: Taugh
     changes = {"fingerprint": "beef", "tasks": (), "width": 2}
     writer = KnowledgeStore(tmp_path).writer(taught.knowledge.manifest.model_copy(update=changes))
     writer.add(np.arange(len(train)), Prediction(torch.zeros(len(train), 0), hidden))
-    found = _moments(writer, taught.lesson)
+    found = moments(writer.read(), taught.impressions.select(TRAIN))
     assert (found["mean"][0], found["spread"][0]) == (3.0, 1.0)
     assert found["spread"][1] == pytest.approx(0.5, rel=0.01)
 
