@@ -89,7 +89,8 @@ def drawn(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _curve(law: Mapping[str, Any], x: Any, y: Any) -> list[tuple[float, float]]:
-    if law["exponent"] is None:
+    """Nothing where a number is missing, as the scale is where sizes hardly differ and the exponent runs away."""
+    if None in (law["exponent"], law["floor"], law["scale"]):
         return []
     sizes = np.geomspace(law["points"][0][0], law["points"][-1][0], 60)
     losses = law["floor"] + law["scale"] * sizes ** -law["exponent"]

@@ -63,3 +63,11 @@ def test_a_law_for_each_class_over_what_grows_while_the_other_stays() -> None:
     names = dict(drawn({"laws": found}))
     assert set(names) == {"figures/scaling-dense.svg", "figures/scaling-rows.svg"}
     assert all(drawing.count("<circle") == 16 and "exponent" in drawing for drawing in names.values())
+
+
+def test_sizes_that_hardly_differ_are_drawn_without_a_curve() -> None:
+    """Their exponent may run away, and its scale be no number."""
+    law = {"model": "teachers.HSTU", "grows": "dense", "rows": 100, "points": [[900, 0.86], [901, 0.85], [905, 0.87]]}
+    law |= {"exponent": 140.0, "exponent_low": None, "exponent_high": None, "floor": 0.8, "scale": None}
+    ((_, drawing),) = drawn({"laws": [law]})
+    assert drawing.count("<circle") == 3 and "exponent 140.00" in drawing
