@@ -1,5 +1,6 @@
 """Feed: from row numbers to batches, with what the teacher said of the rows."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import repeat
 from typing import Any
@@ -106,6 +107,18 @@ class Feed:
         for step, (whole, batch) in enumerate(pairs, self.first):
             yield self._hide(batch, step, whole.shape[-1]) if hides else batch
 
+    @property
+    def size(self) -> int:
+        """Bytes of all that batches are gathered from."""
+        return self.view.size + sum(table.size for table in self.knowledge.values())
+
+    def on(self, device: torch.device) -> "Feed":
+        """The same batches, gathered from copies on a device; only row numbers go there from now on."""
+        there = copy.copy(self)
+        there.view = self.view.on(device)
+        there.knowledge = {name: table.on(device) for name, table in self.knowledge.items()}
+        return there
+
     def __len__(self) -> int:
         """Number of steps."""
         assert isinstance(self.steps, Sized)
@@ -140,7 +153,8 @@ class Feed:
         if own.stop == own.start:
             return batch
         mask = hidden(self.view.hide, self.seeds[: len(ids)], step, rows)[:, own]
-        return batch._replace(features=batch.features._replace(categorical=ids.masked_fill(mask, UNSEEN)))
+        shown = ids.masked_fill(mask.to(ids.device), UNSEEN)
+        return batch._replace(features=batch.features._replace(categorical=shown))
 
 
 def _grouped(steps: Iterable[Int[Tensor, "members rows"]]) -> Iterator[list[Int[Tensor, "members rows"]]]:

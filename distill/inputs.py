@@ -1,5 +1,6 @@
 """Inputs: what a student sees where vectors of its teacher are among its features."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,18 @@ class Inputs(View):
         self.cache = None if cache is None else torch.from_numpy(cache)
         self.fingerprint = fingerprint(view.fingerprint, vectors.manifest.fingerprint)
         self._mean, self._spread = (torch.tensor(vectors.facts[name]) for name in ("mean", "spread"))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that rows are gathered from."""
+        return self.view.size + self.vectors.size
+
+    def on(self, device: torch.device) -> "Inputs":
+        """The same, gathered from a copy on a device, whose batches lie there."""
+        there = copy.copy(self)
+        there.view, there.vectors = self.view.on(device), self.vectors.on(device)
+        there._mean, there._spread = self._mean.to(device), self._spread.to(device)
+        return there
 
     def schema(self, vertical: str | None) -> FeatureSchema:
         """What a ranker sees."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.ahead import Ahead
 from distill.errors import Fault, RecipeError, suggestion
+from distill.feed import Feed
 from distill.fleet import Fleet
 from distill.objective import Losses, Moment, Objective
 from distill.optimizer import MemberAdam, Rates, StackAdam, Tables
@@ -30,6 +31,9 @@ NEVER = -1
 
 SLOWER = 0.1
 """What is left of a learning rate after a pass that brought nothing, where it is kept as long as passes do."""
+
+ROOM = 0.5
+"""Share of an accelerator's free memory that rows may take; where they take less, they are gathered there."""
 
 LIVE = "live"
 """Name, in a state, of the members that are still in the stack: whether each is sound."""
@@ -106,11 +110,12 @@ class Learner(LightningModule):
         self.compiled, self.cost = compiled, self._cost
 
     def configure_model(self) -> None:
-        """Builds the fleet, once."""
+        """Builds the fleet, once; on the processor, whose random numbers every other device begins with too."""
         if self.fleet is None:
-            self.fleet = self.build()
-            self.heads = self.build_heads() if self.build_heads else None
-            self.adapters = self.build_adapters() if self.build_adapters else None
+            with torch.device("cpu"):
+                self.fleet = self.build()
+                self.heads = self.build_heads() if self.build_heads else None
+                self.adapters = self.build_adapters() if self.build_adapters else None
 
     def configure_optimizers(self) -> MemberAdam:
         """Adam with the settings of each member."""
@@ -154,7 +159,7 @@ class Learner(LightningModule):
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training goes on from: weights, moments, and who is still in the stack and sound."""
-        return {name: tensor.detach() for name, tensor in self._goes_on().items()} | {LIVE: self.adam.live}
+        return {name: one.detach().contiguous() for name, one in self._goes_on().items()} | {LIVE: self.adam.live}
 
     def resume(self, state: dict[str, Tensor], step: int, failed: Mapping[int, int] = MappingProxyType({})) -> None:
         """Goes on from `state`, which was taken before `step`; takes effect when the optimizer is made."""
@@ -268,9 +273,17 @@ def train(
             callbacks=callbacks,
             barebones=True,
         )
-        if trainer.strategy.root_device.type == "cpu":
+        root = trainer.strategy.root_device
+        if root.type == "cpu":
             trainer.fit(learner, batches)
+        elif isinstance(batches, Feed) and batches.size < ROOM * _free(root):
+            trainer.fit(learner, batches.on(root))
         else:
-            apart = trainer.strategy.root_device.type != "mps"  # Which shares the processor's memory.
-            with closing(Ahead(batches, pinned=apart)) as coming:
+            with closing(Ahead(batches, pinned=root.type != "mps")) as coming:  # Which shares the processor's memory.
                 trainer.fit(learner, coming)
+
+
+def _free(device: torch.device) -> int:
+    """Bytes that a device has left; none where it does not say."""
+    module = torch.get_device_module(device)
+    return module.mem_get_info(device)[0] if hasattr(module, "mem_get_info") else 0

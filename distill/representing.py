@@ -90,7 +90,8 @@ def tables_of(lesson: Lesson, knowledge: Knowledge, width: int) -> TeacherTables
     embedding = widest(trained(lesson, knowledge.folder))[1]
     schema = lesson.view.schema(None)
     tables = {
-        name: embedding.weight.detach()[first : first + schema.tables[name]] for name, first in starts(schema).items()
+        name: embedding.weight.detach()[first : first + schema.tables[name]]
+        for name, first in starts(schema, embedding).items()
     }
     return TeacherTables(lesson.view, tables, _counts(lesson), width)
 

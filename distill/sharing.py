@@ -50,7 +50,7 @@ class TeacherTables:
         """
         schema = view.schema(vertical)
         embedding = widest(ranker)[1]
-        for name, first in starts(schema).items():
+        for name, first in starts(schema, embedding).items():
             if name in self.tables:
                 ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
                 with torch.no_grad():
@@ -81,19 +81,19 @@ class DomainModels:
         model = self.models.get(vertical)
         if model is None:
             return
-        tables = {f"{name}.weight" for name, one in ranker.named_modules() if isinstance(one, FieldEmbedding)}
+        tables = {f"{name}.weight": one for name, one in ranker.named_modules() if isinstance(one, FieldEmbedding)}
         with torch.no_grad():
             for name, weight in ranker.named_parameters():
                 if name in tables:
-                    self._copy_table(weight, model[name], view, vertical)
+                    self._copy_tables(tables[name], model[name], view, vertical)
                 else:
                     weight.copy_(model[name])
 
-    def _copy_table(self, weight: Tensor, model: Tensor, view: View, vertical: str) -> None:
-        theirs_first, ours_first = starts(self.view.schema(None)), starts(view.schema(vertical))
+    def _copy_tables(self, embedding: FieldEmbedding, model: Tensor, view: View, vertical: str) -> None:
+        theirs_first, ours_first = (starts(one, embedding) for one in (self.view.schema(None), view.schema(vertical)))
         for name, first in ours_first.items():
             ours, theirs = map(torch.from_numpy, matched(name, view, vertical, self.view, None))
-            weight[first + ours] = model[theirs_first[name] + theirs]
+            embedding.weight[first + ours] = model[theirs_first[name] + theirs]
 
 
 def projected(
@@ -119,6 +119,12 @@ def widest(ranker: nn.Module) -> tuple[str, FieldEmbedding]:
     return max(found, key=lambda pair: pair[1].weight.shape[-1])
 
 
-def starts(schema: FeatureSchema) -> dict[str, int]:
-    """First row of each table in the tall one."""
-    return dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0), strict=False))
+def starts(schema: FeatureSchema, embedding: FieldEmbedding) -> dict[str, int]:
+    """First row of each table in the tall one of some embeddings, which may be of a part of the features only.
+
+    Args:
+        schema: says how high the tables are: of these embeddings, or of their like in another ranker.
+        embedding: says which of them lie there, and in which order.
+    """
+    heights = [schema.tables[name] for name in embedding.tables]
+    return dict(zip(embedding.tables, accumulate(heights, initial=0), strict=False))

@@ -42,8 +42,6 @@ class BilinearFusion(nn.Module):
 class ContextGate(nn.Module):
     """`2 sigmoid(W MLP(context))`, which multiplies the features of one stream (equations 5 to 7).
 
-    Without a context it is the same for all rows: what the paper's perceptron makes of a constant is learned directly.
-
     Args:
         context: the features that set it, by embeddings of their own.
         embedding: width of one embedding.
@@ -55,11 +53,27 @@ class ContextGate(nn.Module):
         super().__init__()
         self.context = context
         self.embedding = FieldEmbedding(context.schema, embedding)
-        self.mlp = MLP(self.embedding.width, (hidden,) if self.embedding.width else ())
+        self.mlp = MLP(self.embedding.width, (hidden,))
         self.gate = Linear(self.mlp.width, outputs)
 
     def forward(self, features: Features) -> Float[Tensor, "*members rows _"]:
         return 2 * self.gate(self.mlp(self.embedding(self.context(features)))).sigmoid()
+
+
+class ConstantGate(nn.Module):
+    """`2 sigmoid(w)`, the same for all rows: without a context, what the paper's perceptron makes of a constant is
+    learned directly.
+
+    Args:
+        outputs: number of gates.
+    """
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, features: Features) -> Float[Tensor, "*members 1 _"]:
+        return 2 * self.weight.sigmoid().unsqueeze(-2)
 
 
 class FinalMLP(Ranker):
@@ -93,7 +107,10 @@ class FinalMLP(Ranker):
         super().__init__()
         self.embedding = FieldEmbedding(schema, config.embedding)
         width, contexts = self.embedding.width, [Selection(schema, names, "contexts") for names in config.contexts]
-        self.gates = nn.ModuleList(ContextGate(one, config.embedding, config.gate, width) for one in contexts)
+        self.gates = nn.ModuleList(
+            ContextGate(one, config.embedding, config.gate, width) if names else ConstantGate(width)
+            for one, names in zip(contexts, config.contexts, strict=True)
+        )
         streams = (config.hidden, config.other_hidden)
         self.streams = nn.ModuleList(MLP(width, hidden, config.dropout, salt) for salt, hidden in enumerate(streams))
         self.fusion = BilinearFusion((config.hidden[-1], config.other_hidden[-1]), config.heads, len(schema.tasks))

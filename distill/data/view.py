@@ -1,5 +1,6 @@
 """View: the features that rankers of one scope may see, gathered a whole batch at a time."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -62,10 +63,21 @@ class View:
         ids = [self.features[name] for name in of_kind(self.features, *IDS)]
         self.hide = torch.tensor([feature.hide if isinstance(feature, Categorical) else 0.0 for feature in ids])
         self._layout = layout(self.features, len(settings.tasks), self.heights)
-        self._record, self._ids = _tensor(folder / "record.npy"), getattr(torch, self._layout.ids.name)
-        self._windows = {name: self._window(name) for name in self._layout.shapes}
-        self._fills = {name: self._fill(name) for name in self._layout.shapes}
-        self._vectors = {name: _tensor(self._vector_file(name)) for name in of_kind(self.features, Vector)}
+        self._ids = getattr(torch, self._layout.ids.name)
+        self._hold(torch.device("cpu"))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that rows are gathered from."""
+        return sum(
+            one.untyped_storage().nbytes() for one in (self._record, *self._windows.values(), *self._vectors.values())
+        )
+
+    def on(self, device: torch.device) -> "View":
+        """The same, gathered from a copy on a device, whose batches lie there."""
+        there = copy.copy(self)
+        there._hold(device)
+        return there
 
     def schema(self, vertical: str | None) -> FeatureSchema:
         """What a ranker sees: of `vertical`, or in scope `all` (None) of every vertical."""
@@ -86,17 +98,19 @@ class View:
         Row -1 fills up a batch: it weighs nothing, every id of it is `UNSEEN`, which each ranker has, and its histories
         are empty.
         """
-        at, flat = self._layout, rows.flatten()
+        at, flat, device = self._layout, rows.flatten(), self._record.device
         filled = flat.numel() > 0 and bool(flat.amin() < 0)
-        flat = flat.clamp(min=0) if filled else flat
+        flat = (flat.clamp(min=0) if filled else flat).to(device)
         record = self._record.index_select(0, flat).view(*rows.shape, -1)
         if filled:  # A fill that is broadcast takes as long as the gather.
-            record.masked_fill_((rows < 0)[..., None], 0)
+            record.masked_fill_((rows < 0)[..., None].to(device), 0)
         numbers, words, ids = record.view(torch.float32), record.view(torch.int64), record.view(self._ids)
         vectors = {name: table.index_select(0, flat).unflatten(0, rows.shape) for name, table in self._vectors.items()}
         return Batch(
             features=Features(
-                vertical=record[..., at.vertical.start].long() if self.scope == "all" else torch.zeros_like(rows),
+                vertical=record[..., at.vertical.start].long()
+                if self.scope == "all"
+                else torch.zeros_like(rows, device=device),
                 categorical=ids[..., at.categorical].int(),
                 numeric=numbers[..., at.numeric],
                 sequences={name: self._events(name, words[..., place]) for place, name in enumerate(at.shapes)},
@@ -114,19 +128,25 @@ class View:
         steps, columns = self._layout.shapes[name]
         found = self._windows[name].index_select(0, flat >> LENGTH_BITS)
         missing = steps - (flat & ((1 << LENGTH_BITS) - 1))
-        if missing.any():
+        if found.device.type != "cpu" or missing.any():  # To ask would be to wait for the device.
             found.bitwise_or_(self._fills[name].index_select(0, missing))
         return found.int().view(*words.shape, steps, columns)
 
-    def _window(self, name: str) -> Int[Tensor, "events width"]:
-        """As many steps as are ever asked for, from each event on."""
-        return _windows(_tensor(sequence_file(self.folder, self.settings, name)), self._layout.shapes[name][0])
+    def _hold(self, device: torch.device) -> None:
+        """Opens what rows are gathered from, memory-mapped on a processor and copied elsewhere."""
+        held = lambda path: torch.from_numpy(opened(path)).to(device)  # noqa: E731
+        shapes = self._layout.shapes
+        self._record = held(self.folder / "record.npy")
+        events = {name: held(sequence_file(self.folder, self.settings, name)) for name in shapes}
+        self._windows = {name: _windows(events[name], shapes[name][0]) for name in shapes}
+        self._fills = {name: self._fill(name) for name in shapes}
+        self._vectors = {name: held(self._vector_file(name)) for name in of_kind(self.features, Vector)}
 
     def _fill(self, name: str) -> Int[Tensor, "missing width"]:
         """For each number of steps that a history lacks, what its window is joined with: `PAD`, all of whose bits are
         set, behind its end. A gather from these few numbers takes a quarter of the time of a comparison and a fill."""
         steps, columns = self._layout.shapes[name]
-        ends = torch.tensor([0, PAD], dtype=self._windows[name].dtype).repeat_interleave(steps)
+        ends = torch.tensor([0, PAD]).to(self._windows[name]).repeat_interleave(steps)
         return _windows(ends[:, None].repeat(1, columns), steps)
 
     def _vector_file(self, name: str) -> Path:
@@ -164,7 +184,3 @@ def _windows(events: Int[Tensor, "events columns"], steps: int) -> Int[Tensor, "
     """So many steps from each event on: views of one table that overlap."""
     count, columns = events.shape
     return events.as_strided((count - steps + 1, steps * columns), (columns, 1))
-
-
-def _tensor(path: Path) -> Tensor:
-    return torch.from_numpy(opened(path))

@@ -1,5 +1,6 @@
 """The store: tables of knowledge as memory-mapped columns, written in shards, found by fingerprint."""
 
+import copy
 import fcntl
 import shutil
 from pathlib import Path
@@ -42,7 +43,7 @@ class Knowledge:
         self.manifest = Manifest.model_validate(read_json(folder / "manifest.json"))
         facts = folder / "facts.json"
         self.facts: dict[str, Any] = read_json(facts) if facts.exists() else {}
-        self._logit, self._representation, self._covered = map(torch.from_numpy, _columns(folder, self.manifest, "r+"))
+        self._columns = [torch.from_numpy(column) for column in _columns(folder, self.manifest, "r+")]
 
     @property
     def time(self) -> dict[str, float | None]:
@@ -50,12 +51,24 @@ class Knowledge:
         path = self.folder / TIME
         return read_json(path) if path.exists() else {}
 
+    @property
+    def size(self) -> int:
+        """Bytes of its columns."""
+        return sum(column.nbytes for column in self._columns)
+
+    def on(self, device: torch.device) -> "Knowledge":
+        """The same, read from a copy on a device; what is taken from it lies there."""
+        there = copy.copy(self)
+        there._columns = [column.to(device) for column in self._columns]
+        return there
+
     def take(self, rows: Int[Tensor, "*members rows"], *, representation: bool = True) -> Signal:
         """What the teacher said of `rows`, in fp32, and which of them it ever scored; fills are not covered."""
+        logits, vectors, known = self._columns
+        rows = rows.to(known.device)
         place = rows.clamp_min(0).flatten()
-        logit = self._logit.index_select(0, place).unflatten(0, rows.shape).float()
-        covered = self._covered.index_select(0, place).view(rows.shape) & (rows >= 0)
-        vectors = self._representation
+        logit = logits.index_select(0, place).unflatten(0, rows.shape).float()
+        covered = known.index_select(0, place).view(rows.shape) & (rows >= 0)
         hidden = vectors.index_select(0, place) if representation else vectors.new_empty(len(place), 0)
         return Signal(Prediction(logit, hidden.unflatten(0, rows.shape).float()), covered)
 

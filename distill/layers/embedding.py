@@ -45,6 +45,7 @@ class FieldEmbedding(nn.Module):
         fields: number of the vectors of a row: categorical features, then each column of each sequence.
         numbers: number of the numbers of a row: numeric columns, then fixed vectors.
         width: numbers of the flat vector.
+        tables: names of the tables, in the order in which they lie.
         sparse: whether the table's gradient is a sparse tensor of the rows that were read; for optimizers that can
             take it. Off by default, as for `torch.nn.Embedding`.
     """
@@ -55,6 +56,7 @@ class FieldEmbedding(nn.Module):
     def __init__(self, schema: FeatureSchema, width: int) -> None:
         super().__init__()
         self.sparse = False
+        self.tables = tuple(schema.tables)
         self.sequences = schema.sequences
         self.named_vectors = tuple(schema.vectors or ())
         columns = [*schema.categorical, *(table for field in schema.sequences for table in field.tables)]

@@ -1,6 +1,6 @@
 """StackAdam: Adam on all members of a stack at once, for devices on which a call costs more than its work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor
 from distill.optimizer.adam import MemberAdam
 from distill.optimizer.fused import EPSILON
 from distill.optimizer.tables import RowwiseAdagrad, RowwiseAdam, WholeTable, pull
+
+MOMENTS = ("mean", "square")
+"""What is kept of a dense parameter."""
 
 
 class Steps(NamedTuple):
@@ -63,9 +66,11 @@ class StackAdam(MemberAdam):
                 loss = closure()
         self._shorten()
         steps = self._steps()
-        for parameter in self._dense:
-            moments = self.state[parameter].values()
-            _adam(parameter.data, parameter.grad, *moments, steps.beside(parameter))
+        if self._dense:
+            weights, gradient = (_in_one(tensors) for tensors in (self._dense, [one.grad for one in self._dense]))
+            _adam(weights, gradient, *self._moments, steps.beside(weights))
+            for parameter, stepped in zip(self._dense, _apart(weights, self._dense), strict=True):
+                parameter.data.copy_(stepped)
         for table, rule in self._tables.items():
             slow = steps._replace(rate=steps.rate * steps.pace)
             if "start" in self.state[table]:
@@ -73,16 +78,36 @@ class StackAdam(MemberAdam):
             _TABLES[type(rule)](table, self.state[table], slow)
         return loss
 
+    def _cut(self) -> None:
+        """Lays the moments of all dense parameters side by side, so that a few calls step them all, and keeps what does
+        not change from step to step on the device."""
+        members, device = len(self.steps), self.steps.device
+        self._moments = [_in_one([self.state[one][name] for one in self._dense]) for name in MOMENTS]
+        for name, whole in zip(MOMENTS, self._moments, strict=True):
+            for parameter, own in zip(self._dense, _apart(whole, self._dense), strict=True):
+                self.state[parameter][name] = own
+        rates = [list(one[:members]) for one in self.rates]
+        self._rates = torch.tensor(rates, dtype=torch.float64).to(device).unbind()
+
     def _steps(self) -> Steps:
-        members = len(self.steps)
-        vectors = [self.scale, *self.rates]
-        table = torch.tensor([list(one[:members]) for one in vectors], dtype=torch.float64).to(self.steps.device)
-        scale, rate, decay, beta1, beta2, l2, pace, drawn = table
+        scale = torch.tensor(self.scale[: len(self.steps)], dtype=torch.float64).to(self.steps.device)
+        rate, decay, beta1, beta2, l2, pace, drawn = self._rates
         live = self.live.double()
         self.steps += live
         # In double precision: 1 - 0.999 would lose half of its digits.
         full = 1 - beta1**self.steps, 1 - beta2**self.steps
         return Steps(live, live * scale * rate, decay, beta1, beta2, l2, pace, drawn, *full)
+
+
+def _in_one(stacks: Sequence[Tensor]) -> Tensor:
+    """Stacks of whatever shape side by side, `[members, numbers]`."""
+    return torch.cat([one.flatten(1) for one in stacks], 1) if stacks else torch.zeros(0)
+
+
+def _apart(whole: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """What stood side by side, in the shapes that it had; no copies."""
+    parts = whole.split([one.shape[1:].numel() for one in like], -1) if like else ()
+    return [part.view(one.shape) for part, one in zip(parts, like, strict=True)]
 
 
 def _adam(rows: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, steps: Steps) -> None:

@@ -73,8 +73,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "{class: students.DNN, embedding: 4, hidden: [8, 6]}",
         pytest.param("{class: students.DeepFM, embedding: 4, hidden: [8]}", marks=pytest.mark.slow),
         "{class: students.DCNv2, embedding: 4, hidden: [8]}",
+        "{class: students.TwoTower, embedding: 4, hidden: [8], item: [item_id]}",
+        "{class: students.PEPNet, embedding: 4, hidden: [8], prior: [hour]}",
     ],
-    ids=["DNN", "DeepFM", "DCNv2"],
+    ids=["DNN", "DeepFM", "DCNv2", "tables of two sides", "tables of some features beside those of all"],
 )
 @torch.no_grad()
 def test_a_fresh_student_says_what_its_domain_model_says(folder: Path, model: str, more: list[str]) -> None:

@@ -11,6 +11,8 @@ from distill.feed import Feed
 from distill.sampling import Shuffled
 from tests.distill.conftest import Taught
 
+FOUND = torch.accelerator.current_accelerator(check_available=True)
+
 
 @pytest.mark.parametrize("gathered", [1, 70, 10_000])
 def test_a_batch_is_the_gather_of_its_step(taught: Taught, monkeypatch: pytest.MonkeyPatch, gathered: int) -> None:
@@ -33,3 +35,19 @@ def test_a_batch_is_the_gather_of_its_step(taught: Taught, monkeypatch: pytest.M
         assert torch.equal(batch.group, torch.from_numpy(more["group"])[step])
         pairs = zip(tree_leaves(batch), tree_leaves(next(iter(alone))), strict=True)
         assert all(one.shape == other.shape and torch.equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param(FOUND, marks=pytest.mark.skipif(FOUND is None, reason="this machine has no accelerator"))],
+)
+def test_gathered_on_a_device_batches_are_the_same(taught: Taught, device: str | torch.device) -> None:
+    """With fills, hidden ids, histories, vectors and marks; the feed that was there before stays where it was."""
+    view, training = taught.impressions.view(None, "all"), taught.impressions.select(TRAIN)
+    steps = list(Shuffled([training[:101], training[101:140]], [4, 5], 25, [1, 1]))
+    feed = Feed(view, steps, [4, 5], {"teacher": taught.knowledge}, representation=True)
+    there = feed.on(torch.device(device))
+    assert feed.size == there.size > taught.impressions.rows * taught.knowledge.manifest.width
+    for here, other in zip(list(feed), list(there), strict=True):
+        for one, two in zip(tree_leaves(here), tree_leaves(other), strict=True):
+            assert one is two is None or (one.device.type == "cpu" and torch.equal(one, two.cpu()))

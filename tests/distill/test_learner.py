@@ -21,6 +21,7 @@ from students import DeepFM
 
 HERE = Path(__file__).parent
 MEMBERS, ROWS, STEPS = 3, 32, 6
+FOUND = torch.accelerator.current_accelerator(check_available=True)
 SCHEMA = FeatureSchema(("click",), 1, {"item": 7, "hour": 5}, ("item", "hour"), ("price",))
 RATES = {"learning_rate": 1e-2, "weight_decay": 0.0, "beta1": 0.9, "beta2": 0.999, "l2": 0.0}
 
@@ -50,11 +51,11 @@ def learner(compiled: bool = False, rule: Tables = "rowwise_adam") -> Learner:
     return Learner(lambda: Fleet(seeded(build, range(MEMBERS))), Objective(), pace, compiled=compiled)
 
 
-def learnt(one: Learner, precision: module.Precision = "fp32") -> Tensor:
+def learnt(one: Learner, precision: module.Precision = "fp32", device: str = "cpu") -> Tensor:
     """Every weight, after training."""
-    train(one, Batches(), [], "cpu", precision)
+    train(one, Batches(), [], device, precision)
     assert one.costs.all()
-    return torch.cat([weight.detach().flatten() for weight in one.parameters()])
+    return torch.cat([weight.detach().flatten().cpu() for weight in one.parameters()])
 
 
 def test_products_in_bf16_are_nearly_those_in_fp32() -> None:
@@ -80,6 +81,19 @@ def test_a_compiled_step_learns_the_same() -> None:
 
 def compare() -> None:
     torch.testing.assert_close(learnt(learner(compiled=True)), learnt(learner()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(FOUND is None, reason="steps are recorded and replayed on an accelerator")
+@pytest.mark.parametrize("rule", ["adam", "rowwise_adam"])
+def test_steps_recorded_and_replayed_are_the_same_steps(rule: str) -> None:
+    """In a process of its own, as above."""
+    subprocess.run([sys.executable, "-c", f"import test_learner; test_learner.replay('{rule}')"], cwd=HERE, check=True)
+
+
+def replay(rule: Tables) -> None:
+    compiled, plain = (learnt(learner(yes, rule), device=FOUND.type) for yes in (True, False))
+    torch.testing.assert_close(compiled, plain, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -163,16 +163,17 @@ def test_the_trained_teacher_is_the_one_that_was_kept(taught: Taught) -> None:
 def test_tables_are_cut_out_and_weighted_by_the_candidates_of_training_rows(taught: Taught) -> None:
     """Each table of the schema by itself; as wide as the teacher's, nothing of it is lost."""
     schema, view = taught.lesson.view.schema(None), taught.lesson.view
-    embedding = trained(taught.lesson, taught.knowledge.folder).embedding.weight.detach()
+    table = trained(taught.lesson, taught.knowledge.folder).embedding
+    embedding = table.weight.detach()
     found, narrow = (tables_of(taught.lesson, taught.knowledge, width).tables for width in (6, 2))
     assert found.keys() == schema.tables.keys()
     rows = torch.from_numpy(taught.impressions.select(TRAIN))
     ids = view.take(rows).features.categorical[:, schema.categorical.index("item_id")].long()
-    for name, first in starts(schema).items():
+    for name, first in starts(schema, table).items():
         whole = embedding[first : first + schema.tables[name]]
         torch.testing.assert_close(found[name] @ found[name].T, whole @ whole.T, rtol=0, atol=1e-6)
     weight = 1 + ids.bincount(minlength=schema.tables["item_id"])
-    first = starts(schema)["item_id"]
+    first = starts(schema, table)["item_id"]
     whole = embedding[first : first + len(weight)].double() * weight.sqrt()[:, None]
     kept = (narrow["item_id"].double() * weight.sqrt()[:, None]).square().sum()
     assert kept.item() == pytest.approx(torch.linalg.svdvals(whole)[:2].square().sum().item(), rel=1e-5)

@@ -94,7 +94,7 @@ def test_each_value_starts_from_the_teachers_vector_of_it(taught: Taught, view: 
         marked(taught).start(ranker, view, vertical)
         rows = torch.from_numpy(np.flatnonzero(taught.impressions.vertical == number))
         ours, theirs = columns(view, vertical, rows), columns(taught.lesson.view, None, rows)
-        first, tables = starts(view.schema(vertical)), marked(taught).tables
+        first, tables = starts(view.schema(vertical), ranker.embedding), marked(taught).tables
         for name, ids in ours.items():
             table = "item_id" if name == "clicked" else name
             known = (ids != PAD) & (ids != UNSEEN)
@@ -133,7 +133,8 @@ def test_what_the_teacher_does_not_know_stays_random(taught: Taught, view: View)
     del tables.tables["tags"]
     before, ranker = student(view, vertical), student(view, vertical)
     tables.start(ranker, view, vertical)
-    first, schema = starts(view.schema(vertical)), view.schema(vertical)
+    schema = view.schema(vertical)
+    first = starts(schema, ranker.embedding)
     same = (ranker.embedding.weight == before.embedding.weight).all(1)
     expected = {first["item_id"] + 3} | {first["tags"] + number for number in range(schema.tables["tags"])}
     assert set(same.nonzero().flatten().tolist()) == expected

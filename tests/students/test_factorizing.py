@@ -76,7 +76,7 @@ def test_only_the_context_of_final_mlp_sets_its_gates(features, made):
     first, second = model.gates
     gates = first(features)
     assert ((gates > 0) & (gates < 2)).all() and gates.std(0).max() > 0
-    torch.testing.assert_close(second(features).std(0), torch.zeros(model.embedding.width).double())
+    assert second(features).shape == (1, model.embedding.width)  # one for all rows
     item = features._replace(
         categorical=torch.stack([features.categorical[:, 0].flip(0), features.categorical[:, 1]], -1)
     )

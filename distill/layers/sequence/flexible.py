@@ -9,10 +9,14 @@ from torch import Tensor
 
 from distill.layers.stacking import traced
 
+NARROWEST = 16
+"""Numbers of a head's part below which there is no kernel for an accelerator."""
+
 
 def fits(query: Tensor) -> bool:
     """Whether it can be used: it has no gradient on processors, and is no part of what is mapped or traced already."""
-    return not traced() and (query.is_cuda or not torch.is_grad_enabled())
+    there = query.is_cuda and query.shape[-1] >= NARROWEST
+    return not traced() and (there or (not query.is_cuda and not torch.is_grad_enabled()))
 
 
 def flexed(

@@ -9,9 +9,9 @@ from distill.layers.sequence import SequenceSettings, SequenceTower
 STEPS = 6
 
 
-def towers(bias: str, dtype: torch.dtype) -> list[SequenceTower]:
+def towers(bias: str, dtype: torch.dtype, width: int = 8) -> list[SequenceTower]:
     """One that multiplies and one that does not, with the same weights."""
-    settings = {"attention": "softmax", "bias": bias, "gate": False, "width": 8, "heads": 2}
+    settings = {"attention": "softmax", "bias": bias, "gate": False, "width": width, "heads": 2}
     torch.manual_seed(0)
     plain, flex = (SequenceTower(SequenceSettings(**settings, kernel=one), STEPS) for one in ("products", "flex"))
     flex.load_state_dict(plain.state_dict())
@@ -46,10 +46,12 @@ def test_where_it_has_no_gradient_products_serve() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has gradients on CUDA alone")
-def test_its_gradients_are_those_of_products() -> None:
-    plain, flex = (tower.cuda() for tower in towers("position", torch.float32))
+@pytest.mark.parametrize("width", [8, 32])
+def test_its_gradients_are_those_of_products(width: int) -> None:
+    """In heads of 16, and in narrower ones, for which there is no kernel and products serve."""
+    plain, flex = (tower.cuda() for tower in towers("position", torch.float32, width))
     present = torch.arange(STEPS, device="cuda") < torch.tensor([0, 3, STEPS], device="cuda")[:, None]
-    steps, candidate = torch.randn(3, STEPS, 8, device="cuda"), torch.randn(3, 8, device="cuda")
+    steps, candidate = torch.randn(3, STEPS, width, device="cuda"), torch.randn(3, width, device="cuda")
     for tower in (plain, flex):
         tower(present, steps, None, candidate).square().sum().backward()
     for one, other in zip(plain.parameters(), flex.parameters(), strict=True):
