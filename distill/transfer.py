@@ -131,7 +131,12 @@ def domains_table(
 
 
 def course_of(
-    recipe: Recipe, impressions: Impressions, knowledge: Knowledge, store: Store, tell: Callable[[int], None]
+    recipe: Recipe,
+    impressions: Impressions,
+    knowledge: Knowledge,
+    store: Store,
+    tell: Callable[[int], None],
+    tell_domains: Callable[[int], None] = lambda rows: None,
 ) -> Course:
     """What the students of a recipe are trained with.
 
@@ -141,6 +146,7 @@ def course_of(
         knowledge: the first teacher's marks.
         store: where the marks of others and of domain models, and vectors of the teacher, are found or made.
         tell: called with the rows of each step.
+        tell_domains: called with the rows of each step of a domain model that is not there yet.
 
     Raises:
         KnowledgeMismatch: representations are to be matched, and the table has none.
@@ -151,7 +157,7 @@ def course_of(
     distill, view = students.distill, impressions.view(students.features, "vertical")
     course = Course(students, impressions, view, knowledge, tell, recipe.trainer, hears=hears(recipe))
     if recipe.transfer == "hierarchical":
-        domain = domains_table(recipe, impressions, knowledge, store, tell=lambda _: None)
+        domain = domains_table(recipe, impressions, knowledge, store, tell_domains)
         course = course._replace(domain=domain)
     if len(course.hears) > 1:
         course = _with_others(recipe, course, store)

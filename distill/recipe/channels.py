@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from distill.data.settings import DataSettings
 from distill.data.tables import by_table
 from distill.errors import suggestion
 from distill.recipe.finding import Finding
@@ -66,9 +67,9 @@ def _history(recipe: Recipe) -> Iterator[Finding]:
     channel, data, teacher = recipe.students.distill.history, recipe.data, recipe.teacher
     if channel is None:
         return
-    if data.user is None or data.time is None:
-        what = "needs data.user and data.time: whose earlier impressions they are."
-        yield Finding(HISTORY, what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time")))
+    for name in _unnamed(data):
+        what = f"needs data.{name}: these are the earlier impressions of a user."
+        yield Finding(HISTORY, what, "Name the column, or leave it out.", (("data", name),))
     if channel.hours is not None and channel.hours <= channel.age:
         what = f"of {channel.hours:g} hours end before they begin: they lag by {channel.age:g}."
         yield Finding((*HISTORY, "hours"), what, "Raise it, or lower age.", ((*HISTORY, "hours"), (*HISTORY, "age")))
@@ -103,11 +104,14 @@ def _input(recipe: Recipe) -> Iterator[Finding]:
 def _cache(recipe: Recipe) -> Iterator[Finding]:
     """The age of a cached vector needs to be known."""
     channel, data = recipe.students.distill.input, recipe.data
-    if channel is not None and channel.age > 0 and (data.user is None or data.time is None):
-        what = "needs data.user and data.time: whose vector it is, and since when."
-        yield Finding(
-            (*INPUT, "age"), what, "Name both columns, or leave it out.", (("data", "user"), ("data", "time"))
-        )
+    for name in _unnamed(data) if channel is not None and channel.age > 0 else ():
+        what = f"needs data.{name}: the vector is that of a user at an earlier time."
+        yield Finding((*INPUT, "age"), what, "Name the column, or leave it out.", (("data", name),))
+
+
+def _unnamed(data: DataSettings) -> list[str]:
+    """Which columns are missing of those that say whose impression a row is, and when it was."""
+    return [name for name in ("user", "time") if getattr(data, name) is None]
 
 
 def _sharing(recipe: Recipe) -> Iterator[Finding]:

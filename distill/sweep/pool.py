@@ -86,6 +86,7 @@ class Pool:
         points: those of the sweep.
         store: where everything is found.
         tell: called with the rows of each step.
+        tell_domains: called with those of domain models that are not there yet.
 
     Attributes:
         members: of each point, in the order of its verticals.
@@ -93,13 +94,19 @@ class Pool:
         jobs: stack -> what another process needs to do so.
     """
 
-    def __init__(self, points: list[Taught], store: Store, tell: Callable[[int], None]) -> None:
-        self.store = store
+    def __init__(
+        self,
+        points: list[Taught],
+        store: Store,
+        tell: Callable[[int], None],
+        tell_domains: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self.store, self.tell, self.tell_domains = store, tell, tell_domains
         self.members: list[list[Member]] = []
         self.courses: dict[str, Course] = {}
         self.jobs: dict[str, Job] = {}
         for one in points:
-            self.members.append(list(self._enrolled(one, tell)))
+            self.members.append(list(self._enrolled(one)))
         if not self.jobs:
             recipe = points[0].point.recipe
             raise RecipeError(Fault("students.min_rows", f"no vertical has {recipe.students.min_rows} training rows."))
@@ -133,19 +140,20 @@ class Pool:
         }
         return [found[student.member.fingerprint] for student in students]
 
-    def _enrolled(self, taught: Taught, tell: Callable[[int], None]) -> Iterator[Member]:
+    def _enrolled(self, taught: Taught) -> Iterator[Member]:
         """Each vertical's members, with the settings that hold for it."""
         members: dict[tuple[str, int], list[Member]] = {}
         for number, recipe in enumerate(taught.point.recipes):
-            for member in self._roster(recipe, taught, tell):
+            for member in self._roster(recipe, taught):
                 members.setdefault((member.vertical, number), []).append(member)
         for vertical in taught.impressions.verticals:
             yield from members.get((vertical, taught.point.number_of(vertical)), [])
 
-    def _roster(self, recipe: Recipe, taught: Taught, tell: Callable[[int], None]) -> list[Member]:
+    def _roster(self, recipe: Recipe, taught: Taught) -> list[Member]:
         impressions, knowledge = taught.impressions, taught.knowledge
         members = members_of(recipe, impressions, knowledge.manifest.fingerprint, self.store.knowledge)
         if members and members[0].stack not in self.courses:
-            self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, tell)
+            tell = self.tell, self.tell_domains
+            self.courses[members[0].stack] = course_of(recipe, impressions, knowledge, self.store, *tell)
             self.jobs[members[0].stack] = Job(recipe, knowledge.manifest.fingerprint)
         return members

@@ -104,7 +104,7 @@ def train_share(sweep: Sweep, progress: Progress, number: int, of: int) -> None:
     store = Store(sweep.base.store)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         points = taught(sweep.points, store, progress)
-    pool = Pool(points, store, lambda rows: bar.advance(rows))
+    pool = _pool(points, store, progress, lambda rows: bar.advance(rows))
     mine = lambda cohort: int(cohort.folder.name, 16) % of == number  # noqa: E731  whatever others have done by now
     cohorts = longest_last([cohort for cohort in pool.wanting() if mine(cohort)])[::-1]
     with progress.stage("students", pool.rows(cohorts)) as bar:
@@ -138,9 +138,16 @@ def _at(points: list[Taught], passes: int) -> list[Taught]:
     return [one._replace(point=one.point.at(passes)) for one in points]
 
 
+def _pool(points: list[Taught], store: Store, progress: Progress, tell: Callable[[int], None]) -> Pool:
+    """Who is wanted. Domain models are trained on the way, since students may begin as copies of them."""
+    if all(recipe.transfer == "direct" for one in points for recipe in one.point.recipes):
+        return Pool(points, store, tell)
+    with progress.stage("domains") as bar:
+        return Pool(points, store, tell, bar.advance)
+
+
 def _study(points: list[Taught], store: Store, progress: Progress, engine: Engine, retry: bool) -> list[list[Student]]:
-    advance = lambda rows: bar.advance(rows)  # noqa: E731
-    pool = Pool(points, store, advance)
+    pool = _pool(points, store, progress, lambda rows: bar.advance(rows))
     if retry:
         progress.note(f"{forget_failed(pool.everyone, store.cohorts)} students that failed are trained again")
     cohorts = pool.wanting()

@@ -259,3 +259,12 @@ def test_shares_of_several_machines_are_a_whole(tmp_path: Path) -> None:
         train_share(sweep, Progress(), number, 3)
         left.append(sum(cohort["members"] for cohort in plan(sweep)["cohorts"]))
     assert left == sorted(left, reverse=True) and len(set(left)) > 2 and left[-1] == 0
+
+
+def test_domain_models_of_all_points_are_a_stage_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """They take long, and are trained before anybody knows how many students there are."""
+    text = "base: tiny.yaml\ngrid: {students.model.hidden: [[8], [6]]}\n"
+    copies = ["domains={clusters: 1}", "students.distill.sharing={source: domain}", UNTRACKED]
+    run(loaded(tmp_path, text, "copies", *copies), progress := Progress())
+    told = capsys.readouterr().err
+    assert told.index("domains: done") < told.index("students: ") and progress.seconds["domains"] > 0
