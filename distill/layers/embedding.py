@@ -103,6 +103,8 @@ class FieldEmbedding(nn.Module):
 
     def flat(self, embedded: Embedded) -> Float[Tensor, "*members rows {self.width}"]:
         """One vector a row."""
+        if not self.fields:  # Some runtimes refuse to lay no columns side by side.
+            return embedded.numbers
         return torch.cat([self.pooled(embedded).flatten(-2), embedded.numbers], -1)
 
     def forward(self, features: Features) -> Float[Tensor, "*members rows {self.width}"]:

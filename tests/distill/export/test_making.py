@@ -9,16 +9,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from distill.bench.impressions import SMALL, generated
+from distill.bench.latency import laid_down
 from distill.cohort import find
 from distill.data.impressions import TEST, load
 from distill.errors import ExportError, RecipeError
 from distill.export import Wanted, export, making, proving
+from distill.export.formats import write
 from distill.export.int8 import write_int8
 from distill.files import read_json
 from distill.metrics import normalized_entropy
 from distill.progress import Progress
-from distill.ranker import resolve
+from distill.ranker import available, resolve
+from distill.recipe.sections import Model
 from distill.serving import Export, Exports
+from distill.serving.manifest import seal
 
 ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
 
@@ -147,6 +152,21 @@ def test_onnx_says_the_same_of_any_number_of_rows(ran, tmp_path):
     for rows in (1, 2, 37):
         said, meant = session.score(ran.frame[:rows]), module.score(ran.frame[:rows])
         assert torch.allclose(said.probability, meant.probability, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ONNX, reason="the extra `export` is not installed")
+@pytest.mark.parametrize("student", available("students"))
+def test_every_student_has_an_onnx_file_that_says_the_same(student: str, tmp_path: Path) -> None:
+    """With its own defaults, some of which leave a part of it without features; with histories."""
+    impressions = generated(SMALL._replace(ids=20, history=4), 1, 64, tmp_path)
+    folder = laid_down(Model(path=student), impressions, *impressions.verticals, tmp_path / "one")
+    module = Export(folder)
+    inputs = module.graph.inputs(impressions.view(None, "vertical").take(torch.arange(37)).features)
+    write("onnx", module.graph, inputs, folder)
+    seal(folder, module.manifest)
+    said, meant = Export(folder, "onnx").run(inputs), module.run(inputs)
+    assert torch.allclose(said.probability, meant.probability, rtol=0, atol=1e-6)
 
 
 def test_without_onnx_one_sentence_says_what_to_install(ran, tmp_path, monkeypatch):
