@@ -84,11 +84,14 @@ def _file(path: Path, named_at: Place | None, chain: tuple[Path, ...], report: R
     return _extended(tree, path, (*chain, path.resolve()), report) if tree else None
 
 
+_SHIPPED = "The package has some: distill recipes ls, distill recipes cp NAME."
+
+
 def _unreadable(path: Path, name: str, error: OSError | UnicodeDecodeError) -> tuple[str, str]:
     what = f'"{name}": ' if name else ""
     if isinstance(error, FileNotFoundError):
         beside = [str(file) for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        return f"{what}there is no such file.", suggestion(str(path), beside) if beside else ""
+        return f"{what}there is no such file.", suggestion(str(path), beside) if beside else _SHIPPED
     if isinstance(error, UnicodeDecodeError):
         return f"{what}this is not UTF-8 text.", "Save it as UTF-8."
     return f"{what}{(error.strerror or str(error)).lower()}.", ""

@@ -88,6 +88,10 @@ def test_a_recipe_that_is_not_there(write: Callable[..., Path]) -> None:
     with pytest.raises(RecipeError) as caught:
         load(Path("quikstart.yaml"))
     assert str(caught.value) == 'quikstart.yaml: there is no such file. Did you mean "quickstart.yaml"?'
+    with pytest.raises(
+        RecipeError, match=r"no such file\. The package has some: distill recipes ls, distill recipes cp NAME"
+    ):
+        load(Path("elsewhere/quickstart.yaml"))
 
 
 def test_nesting_without_end_is_refused() -> None:
