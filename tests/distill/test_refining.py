@@ -88,7 +88,7 @@ def test_an_adapter_is_asked_with_the_students_own_representation(folder: Path) 
         rows = torch.from_numpy(impressions.select(TEST, member.vertical))
         hidden = ranker(course.view.take(rows).features).representation
         torch.testing.assert_close(said, adapter(knowledge.take(rows).prediction.logit, hidden))
-    knowledge._covered[rows[0]] = False
+    knowledge._columns[-1][rows[0]] = False
     assert refined(course, member, ranker, adapter.state_dict())["platt"].isnan().flatten().tolist() == [
         row == 0 for row in range(len(rows))
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
 from distill.cli import main
@@ -91,7 +92,10 @@ def plain(impressions, knowledge, split: int) -> tuple[float, ...]:
     loss, base, entropies, ranked, every = 0.0, 0.0, [], [], []
     for vertical in impressions.verticals:
         rows = impressions.select(split, vertical)
-        label, logit = impressions.label[rows, 0], np.asarray(knowledge._logit[rows, 0], dtype=np.float64)
+        label, logit = (
+            impressions.label[rows, 0],
+            knowledge.take(torch.from_numpy(rows)).prediction.logit[:, 0].double().numpy(),
+        )
         chance = 1 / (1 + np.exp(-logit))
         own = log_loss(label, chance, normalize=False)
         least = log_loss(label, np.full(len(rows), label.mean()), normalize=False)
@@ -123,8 +127,8 @@ def test_it_is_all_found_again(table: dict, sweep: Sweep, monkeypatch: pytest.Mo
 
 def test_trees_say_nothing_of_training_rows_and_better_than_nothing_of_others(table: dict, sweep: Sweep) -> None:
     trees = contenders(sweep, 1, Store(sweep.base.store), Progress(), trees=True)[-1]
-    assert not trees.knowledge._covered[trees.impressions.select(TRAIN)].any()
-    assert trees.knowledge._covered[trees.impressions.select(TEST)].all()
+    covered = lambda split: trees.knowledge.take(torch.from_numpy(trees.impressions.select(split))).covered  # noqa: E731
+    assert not covered(TRAIN).any() and covered(TEST).all()
     assert next(line for line in table["teachers"] if line["teacher"] == TREES)["ne"] < 1.01
 
 
