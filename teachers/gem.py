@@ -105,8 +105,9 @@ class GEM(Ranker):
 
         @model_validator(mode="after")
         def _heads_share_the_width(self) -> "GEM.Config":
-            if self.widths.embedding % self.widths.heads:
-                raise ValueError("`embedding` must be a multiple of `heads`.")
+            width, heads = self.widths.embedding, self.widths.heads
+            if width % heads:
+                raise ValueError(f"`embedding` must be a multiple of `heads`, and {width} is none of {heads}.")
             return self
 
     def __init__(self, schema: FeatureSchema, config: Config) -> None:

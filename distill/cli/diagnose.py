@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 Verticals = Annotated[int, typer.Option(min=2, help="Verticals that are compared: those with most validation rows.")]
 Rows = Annotated[int, typer.Option(min=1, help="Most validation rows that are looked at.")]
-Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as one HTML page.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the figures as one HTML page.", callback=arguments.writable),
+]
 
 
 def diagnose(

@@ -81,6 +81,9 @@ def _refuse(sweep: Sweep) -> None:
     for point in sweep.points:
         if not isinstance(point.recipe.teacher, TrainedTeacher):
             faults.append(Fault(point.name, "names a table of scores, and no teacher to train.", "Name a class."))
+        elif point.recipe.teachers or point.recipe.teacher.seeds > 1:
+            what = "has several teachers, where a contest is between single ones."
+            faults.append(Fault(point.name, what, "Leave `teachers` and `teacher.seeds` out; --seeds trains several."))
         elif fingerprint(point.recipe.data) != data:
             faults.append(Fault(point.name, "has other data than the first teacher.", "Vary teacher.* alone."))
     if faults:

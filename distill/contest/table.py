@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from distill.contest.contenders import Contender
+from distill.contest.contenders import TREES, Contender
 from distill.contest.exam import Exam, Figures, Sides, exam_of, figures, sides
 from distill.contest.laws import Grown, laws
 from distill.data.impressions import TEST, VALID
@@ -32,7 +32,8 @@ def table(name: str, each: Sequence[Contender], evidence: Evidence) -> Table:
     tasks = each[0].impressions.tasks
     found = [_lines(groups, place, task, evidence) for place, task in enumerate(tasks)]
     lines = [line for some, _ in found for line in some]
-    best = min((line for line in lines if line["task"] == tasks[0]), key=_validated)
+    # Trees never speak of training rows, so nobody could learn from them.
+    best = min((line for line in lines if line["task"] == tasks[0] and line["teacher"] != TREES), key=_validated)
     return {
         "contest": name,
         "fingerprint": fingerprint("contest", name, [one.knowledge.manifest.fingerprint for one in each]),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from distill.data.impressions import TEST, Impressions
+from distill.data.impressions import TEST, TRAIN, Impressions
 from distill.data.negatives import correction
 from distill.errors import DataError, Fault, KnowledgeError, KnowledgeLeak, suggestion
 from distill.fingerprint import fingerprint
@@ -54,7 +54,12 @@ def import_table(path: Path, impressions: Impressions, store: KnowledgeStore) ->
         KnowledgeMismatch: the folder holds knowledge of other rows.
     """
     if path.is_dir():
-        return _open(path, impressions)
+        knowledge = _open(path, impressions)
+        train = torch.from_numpy(impressions.select(TRAIN))
+        if not knowledge.take(train, representation=False).covered.any():
+            what = "says nothing of any training row, so there is nothing to learn from it."
+            raise KnowledgeError(Fault(str(path), what, "Name the table of a teacher that scored them."))
+        return knowledge
     frame, statement = _read(path, impressions.tasks)
     _refuse_leak(path, statement, impressions)
     manifest = _manifest(path, frame, statement, impressions)

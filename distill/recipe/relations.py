@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from distill.data.layout import IDS, of_kind
 from distill.data.settings import Categorical, DataSettings, MultiValued, SplitByColumn, SplitByHash, SplitByTime
 from distill.data.settings import Sequence as History
 from distill.data.split import DURATION
@@ -127,6 +128,22 @@ def _shared_tables(data: DataSettings) -> Iterator[Finding]:
                     yield from _categorical(data, shared, (*FEATURES, name, "columns", column))
 
 
+def _position(recipe: Recipe, path: KeyPath, teacher: TrainedTeacher) -> Iterator[Finding]:
+    """A teacher that takes off what the place on the page adds has to see it, as an id.
+
+    Of our own teachers: what a key of that name means elsewhere is not known here. As it was written, since the class
+    may be unknown.
+    """
+    name = (teacher.model.model_extra or {}).get("position") if teacher.model.path.startswith("teachers.") else None
+    seen = teacher.features or tuple(recipe.data.features)
+    ids = [key for key in of_kind(recipe.data.features, *IDS) if key in seen]
+    if isinstance(name, str) and name not in ids:
+        place = (*path, "model", "position")
+        reads = (place, FEATURES, (*FEATURES, name), (*path, "features"))
+        what = f'the teacher sees no "{name}" that is categorical.'
+        yield Finding(place, what, suggestion(name, ids), reads)
+
+
 def _event_times(data: DataSettings) -> Iterator[Finding]:
     for name, feature in data.features.items():
         if isinstance(feature, History) and feature.times is not None and data.time is None:
@@ -184,6 +201,7 @@ def _teacher(recipe: Recipe, path: KeyPath, teacher: Teacher) -> Iterator[Findin
             yield Finding(place, what, "Leave it out; its table says `distill.negatives`: docs/knowledge.md.", (place,))
         return
     yield from _named_features(recipe, (*path, "features"), teacher.features)
+    yield from _position(recipe, path, teacher)
     yield from _score(recipe, path, teacher)
 
 

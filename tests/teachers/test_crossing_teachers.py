@@ -1,5 +1,6 @@
 """Teachers that cross, attend and share: the battery on every one and every switch, and what each is for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from distill.errors import RecipeError
 from distill.ranker import Ranker
+from distill.recipe import load
 from distill.testing import check_ranker, example_features, example_schema
 from distill.testing.battery import CHECKS, Trial
 from distill.testing.examples import example_schemas
@@ -167,3 +169,10 @@ def test_auto_attention_reads_a_history_by_its_pairs_alone():
     (steps, found), present = heard[0], rows.sequences["clicked"][..., 0] != PAD
     count = present.sum(-1).clamp(min=1)[:, None, None]
     torch.testing.assert_close(found, (steps * present[..., None, None]).sum(1) / count)
+
+
+@pytest.mark.parametrize(("name", "says"), [("genderr", 'Did you mean "gender"'), ("nothing_like_it", "Valid: ")])
+def test_a_position_that_is_no_id_is_refused_before_data_are_read(name: str, says: str) -> None:
+    quickstart = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.yaml"
+    with pytest.raises(RecipeError, match=rf'teacher.model.position: the teacher sees no "{name}" .*{says}'):
+        load(quickstart, [f"teacher.model={{class: teachers.MultiDomain, position: {name}}}"])

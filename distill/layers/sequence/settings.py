@@ -53,7 +53,7 @@ class SequenceSettings(Settings):
     @model_validator(mode="after")
     def _fits_together(self) -> "SequenceSettings":
         if self.width % self.heads:
-            raise ValueError("`width` must be a multiple of `heads`.")
+            raise ValueError(f"`width` must be a multiple of `heads`, and {self.width} is none of {self.heads}.")
         if self.kernel == "flex" and self.attention != "softmax":
             raise ValueError("FlexAttention ends in a softmax, so `kernel: flex` needs `attention: softmax`.")
         if self.bias == "rotary" and self.width // self.heads % 2:
