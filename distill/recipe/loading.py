@@ -9,11 +9,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from distill.errors import Fault, RecipeError
 from distill.recipe.checking import check
 from distill.recipe.combining import combine
 from distill.recipe.relations import default_score, findings, teacher_paths
 from distill.recipe.sections import Model, OutsideTeacher, Recipe
 from distill.recipe.tree import KeyPath, Node, Report
+
+_SWEEPS = "Name its base; or train it with distill sweep, or its teachers with distill teachers."
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -29,7 +32,10 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: with a fault for every mistake. No data have been read.
     """
     report = Report()
-    return finished(combine(Path(path), overrides, report), report)
+    tree = combine(Path(path), overrides, report)
+    if isinstance(tree.value, dict) and "base" in tree.keys:
+        raise RecipeError(Fault(str(path), "is a sweep, where one recipe is needed.", _SWEEPS))
+    return finished(tree, report)
 
 
 def finished(tree: Node, report: Report) -> Recipe:

@@ -158,3 +158,10 @@ def test_a_teacher_keeps_its_own_defaults_when_only_one_setting_is_given(sample:
 def test_loading_twice_gives_equal_recipes(sample: Loads) -> None:
     assert sample() == sample()
     assert sample() != sample(None, "teacher.model.width=9")
+
+
+def test_a_sweep_in_the_place_of_a_recipe_is_one_fault(write: Write) -> None:
+    path = write("base: parent.yaml\ngrid: {seed: [1, 2]}\n", "many.yaml")
+    with pytest.raises(RecipeError) as caught:
+        load(path)
+    assert [fault.what for fault in caught.value.faults] == ["is a sweep, where one recipe is needed."]
