@@ -130,6 +130,14 @@ def test_a_member_that_failed_before_a_kill_stays_as_it_was() -> None:
         assert moved.tolist() == [True, False, True], name
 
 
+def test_weights_are_drawn_on_the_processor_wherever_they_go() -> None:
+    """Trainers ask for the model under the context of their device; a seed would mean another student on each."""
+    one = learner()
+    with torch.device("meta"):
+        one.configure_model()
+    assert {weight.device.type for weight in one.parameters()} == {"cpu"}
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     assert accelerator("cpu") == "cpu"
     with pytest.raises(RecipeError, match=r'trainer.device: "cdua" is no accelerator\..*cuda'):
