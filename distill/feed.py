@@ -12,9 +12,9 @@ from torch import Tensor
 
 from distill.data.impressions import View
 from distill.knowledge import Knowledge
-from distill.sampling import FILL, WHOLE, Part, hidden
+from distill.sampling import FILL, WHOLE, Part
 from distill.standing import Standing
-from distill.types import UNSEEN, Batch, Features, Prediction, Signal
+from distill.types import Batch, Features, Prediction, Signal
 
 Predict = Callable[[Features], Prediction]
 """A ranker in evaluation mode, or one member of a fleet."""
@@ -103,9 +103,8 @@ class Feed:
     def __iter__(self) -> Iterator[Batch]:
         """Gathers the rows of several small steps, or of one large one, at once."""
         pairs = (pair for group in _grouped(self.steps) for pair in zip(group, self._gathered(group), strict=True))
-        hides = bool(self.view.hide.any())
         for step, (whole, batch) in enumerate(pairs, self.first):
-            yield self._hide(batch, step, whole.shape[-1]) if hides else batch
+            yield self._hide(batch, step, whole.shape[-1]) if self.view.hide.any else batch
 
     @property
     def size(self) -> int:
@@ -148,13 +147,10 @@ class Feed:
         return Signal(said._replace(logit=said.logit + self.heard) if self.heard else said, covered)
 
     def _hide(self, batch: Batch, step: int, rows: int) -> Batch:
-        """The same ids are hidden however many processes share the step."""
-        ids, own = batch.features.categorical, self.part.of(rows)
+        own, seeds = self.part.of(rows), self.seeds[: len(batch.label)]
         if own.stop == own.start:
             return batch
-        mask = hidden(self.view.hide, self.seeds[: len(ids)], step, rows)[:, own]
-        shown = ids.masked_fill(mask.to(ids.device), UNSEEN)
-        return batch._replace(features=batch.features._replace(categorical=shown))
+        return batch._replace(features=self.view.hide.apply(batch.features, seeds, step, rows, own))
 
 
 def _grouped(steps: Iterable[Int[Tensor, "members rows"]]) -> Iterator[list[Int[Tensor, "members rows"]]]:

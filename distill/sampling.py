@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from distill.fingerprint import derived_seed
@@ -125,17 +125,6 @@ class Shuffled:
             place = torch.randperm(int(number.max()) + 1, generator=generator)
             order = order[place[number[order]].argsort(stable=True)]
         self._order[member, : len(own)] = own[order]
-
-
-def hidden(
-    rates: Float[Tensor, " fields"], seeds: Sequence[int], step: int, rows: int
-) -> Bool[Tensor, "members rows fields"]:
-    """Which ids of a step are hidden as if unseen: drawn at each field's rate, from the member's seed and the step."""
-    draws = [
-        torch.rand(rows, len(rates), generator=torch.Generator().manual_seed(derived_seed(seed, "hide", step)))
-        for seed in seeds
-    ]
-    return torch.stack(draws) < rates
 
 
 class Block(NamedTuple):

@@ -97,7 +97,7 @@ def _time_ahead(lesson: Lesson, writer: KnowledgeWriter) -> list[Ranker]:
     if steps:
         score, put = partial(_put, writer, lesson), partial(_put_said, writer, lesson)
         shard_rows = len(lesson.impressions.select(TRAIN)) // SHARDS
-        masked = bool(writer.manifest.unseen or lesson.view.hide.any())
+        masked = bool(writer.manifest.unseen or lesson.view.hide.any)
         tried = int(state.get(TRIED, DIFFERS if masked else 0))
         ahead = ScoreAhead(left, score, put, writer, shard_rows, done, lesson.group, tried)
         _train(lesson, learner, _feed(lesson, steps, [seed], writer.part, first), ahead, writer)

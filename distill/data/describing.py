@@ -1,7 +1,6 @@
 """What impressions look like: rows, verticals with their rates, columns, and what changes from training to test."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from distill.data.days import DAY, FEW, MANY
 from distill.data.events import SECONDS
 from distill.data.impressions import Impressions
 from distill.data.leakage import Every, Sample
+from distill.data.novelty import novelty
 from distill.data.settings import Bucketised, Feature, MultiValued, Numeric, Vector
 from distill.data.settings import Sequence as History
 from distill.data.split import NAMES, TEST, TRAIN
@@ -37,19 +37,24 @@ def describe(impressions: Impressions) -> Table:
         `rows`; `splits`: rows of each; `verticals`, the largest first: rows of each split, positives, and the rate of
         positives with its 95 % interval (E. Wilson, Probable Inference, 1927); `columns`: for each feature the share
         of missing values, the distinct values (of a crossed or hashed feature estimated, and where nearly every bucket
-        is taken a lower bound), the share of test rows with ids that no training row shows, the mean
-        and longest history, the drift from training to test (population stability index), and a histogram; `days`:
-        rows and rate along the time; `changes` since the log was last encoded (`distill.data.days`); `warnings`.
+        is taken a lower bound), the share of test rows, or of the events of their histories, whose ids no training
+        row knows, the mean and longest history, the drift from training to test (population stability index), and a
+        histogram; `days`: rows and rate along the time; `changes` since the log was last encoded
+        (`distill.data.days`); `warnings`.
     """
     every = Every(impressions.settings, impressions.folder, impressions.verticals)
     sample = Sample(every, impressions.shards)
     features = impressions.settings.features.items()
+    unseen = _unseen(impressions, every)
     return {
         "rows": impressions.rows,
         "fingerprint": impressions.fingerprint,
         "splits": {name: int((every.split == code).sum()) for code, name in enumerate((*NAMES, "unused"))},
         "verticals": _verticals(impressions),
-        "columns": [_column(impressions, sample, number, *pair) for number, pair in enumerate(features)],
+        "columns": [
+            _column(impressions, sample, number, *pair) | {"unseen": unseen.get(pair[0])}
+            for number, pair in enumerate(features)
+        ],
         "days": _days(impressions),
         "changes": impressions.changes,
         "warnings": list(impressions.warnings),
@@ -128,7 +133,7 @@ def _moment(value: float, kind: str | None) -> float | str:
 def _column(impressions: Impressions, sample: Sample, number: int, name: str, feature: Feature) -> Table:
     key = f"f{number}"
     table: Table = {"column": name, "kind": feature.kind}
-    table |= dict.fromkeys(("missing", "distinct", "unseen", "length", "longest", "drift", "sharing"))
+    table |= dict.fromkeys(("missing", "distinct", "length", "longest", "drift", "sharing"))
     table["histogram"] = []
     if isinstance(feature, Numeric | Bucketised):
         return table | _of_numbers(impressions, sample, key)
@@ -161,7 +166,6 @@ def _of_ids(impressions: Impressions, sample: Sample, name: str, feature: Featur
     else:
         missing = sum(int((shard.column(key) == 0).sum()) for shard in shards)
         found = {"missing": missing / impressions.rows, "distinct": _distinct(impressions, name)}
-        found["unseen"] = _unseen(impressions, [shard.column(key) for shard in shards])
     values = sample.values(key)
     train, test = (values[impressions.split[sample.rows] == code] for code in (TRAIN, TEST))
     counts = np.bincount(train)
@@ -200,16 +204,11 @@ def _folded(counts: NDArray) -> list[int]:
     return np.add.reduceat(counts, np.arange(0, len(counts), width)).tolist()
 
 
+def _unseen(impressions: Impressions, every: Every) -> dict[str, float | None]:
+    """The share of test rows, or events, that no training row knows: of the first column of a feature."""
+    found = novelty(impressions.settings, impressions.shards, every.split).items()
+    return {use.feature: None if math.isnan(one.test) else one.test for use, one in found if not use.place}
+
+
 def _distinct(impressions: Impressions, table: str) -> int:
     return sum(len(shard.words.get(f"table:{table}", ())) for shard in impressions.shards)
-
-
-def _unseen(impressions: Impressions, columns: Sequence[NDArray[np.int32]]) -> float | None:
-    """The share of test rows whose id no training row shows."""
-    codes = np.concatenate(columns)
-    test = codes[impressions.split == TEST]
-    if not len(test):
-        return None
-    known = np.zeros(int(codes.max()) + 1, dtype=bool)
-    known[codes[impressions.split == TRAIN]] = True
-    return float((~known[test]).mean())

@@ -103,6 +103,15 @@ class Sequence(Settings):
     event and impression as an id: 1 + floor(log2(1 + seconds)), 1 where the event is not earlier."""
     length: int = Field(default=10, ge=1, le=65_535)
     """Most events kept, the newest ones."""
+    hide: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = Field(default={}, exclude_if=lambda hide: not hide)
+    """Column -> share of the events of training rows whose id is hidden as if unseen: what is new when a model
+    serves is soon in histories too, where training rows never show it."""
+
+    @model_validator(mode="after")
+    def _hides_columns(self) -> "Sequence":
+        if others := sorted(self.hide.keys() - self.columns.keys()):
+            raise ValueError(f"`hide` names what is not among `columns`: {', '.join(others)}.")
+        return self
 
 
 class Vector(Settings):

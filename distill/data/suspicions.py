@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.data.leakage import Every, Sample, alone, late_events, one_sided, own_history, tells
+from distill.data.novelty import untaught
 from distill.data.settings import Bucketised, Categorical, Cross, DataSettings, Numeric
 from distill.data.settings import Sequence as History
 from distill.data.shards import Shard
@@ -42,7 +43,7 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
             found += _of_hash(name, crowding(shards, f"f{number}", feature.hash), feature.hash)
         if isinstance(feature, History):
             found += [*late_events(name, f"f{number}", shards), *own_history(settings, name, feature, shards)]
-    return found
+    return [*found, *untaught(settings, shards, every.split)]
 
 
 class Crowd(NamedTuple):

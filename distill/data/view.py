@@ -8,13 +8,14 @@ from typing import Literal
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from distill.data.encoding import sequence_file, table_file
+from distill.data.hiding import Hiding
 from distill.data.layout import IDS, LENGTH_BITS, layout, numeric_columns, of_kind
 from distill.data.sealed import MANIFEST, opened
-from distill.data.settings import Categorical, DataSettings, MultiValued, Vector
+from distill.data.settings import DataSettings, MultiValued, Vector
 from distill.data.settings import Sequence as History
 from distill.data.tables import uses
 from distill.files import read_json
@@ -40,10 +41,8 @@ class View:
         folder: folder of the records.
 
     Attributes:
-        hide: share of training rows whose id is to be hidden, for each categorical feature.
+        hide: what is to be hidden of training rows.
     """
-
-    hide: Float[Tensor, " fields"]
 
     def __init__(
         self,
@@ -60,8 +59,7 @@ class View:
         self.verticals, self._words, self.base, self.folder = tuple(verticals), words, base, folder
         self.heights: dict[str, list[int]] = read_json(folder / MANIFEST)["heights"]
         self.features = {name: settings.features[name] for name in features}
-        ids = [self.features[name] for name in of_kind(self.features, *IDS)]
-        self.hide = torch.tensor([feature.hide if isinstance(feature, Categorical) else 0.0 for feature in ids])
+        self.hide = Hiding.of(self.features)
         self._layout = layout(self.features, len(settings.tasks), self.heights)
         self._ids = getattr(torch, self._layout.ids.name)
         self._hold(torch.device("cpu"))

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.sampling import FILL, Shuffled, hidden, in_time
+from distill.sampling import FILL, Shuffled, in_time
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=5)
 
@@ -76,16 +76,6 @@ def test_blocks_follow_one_another_strictly_in_time(times: list[int], batch: int
     for earlier, later in pairwise(blocks):
         assert time[earlier.rows].max() < time[later.rows].min()
         assert len(earlier.rows) >= batch
-
-
-def test_ids_are_hidden_at_their_rate() -> None:
-    """Drawn from seed and step: the same for twins, other in the next step."""
-    rates = torch.tensor([0.0, 0.5, 0.9])
-    mask = hidden(rates, [3, 3, 4], step=2, rows=4000)
-    assert mask.float().mean(1)[0].tolist() == pytest.approx([0.0, 0.5, 0.9], abs=0.03)
-    assert torch.equal(mask[0], mask[1])
-    assert not torch.equal(mask[0], mask[2])
-    assert not torch.equal(mask[0], hidden(rates, [3], step=3, rows=4000)[0])
 
 
 def test_few_rows_are_cut_into_steps_enough() -> None:

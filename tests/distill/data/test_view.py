@@ -74,12 +74,6 @@ def test_writing_into_a_batch_leaves_the_store_alone(table, load_frame):
     assert torch.equal(view.take(torch.arange(60)).features.numeric, before)
 
 
-def test_hide_follows_the_categorical_features(table, load_frame):
-    impressions = load_frame(table)
-    assert impressions.view(None, "all").hide.tolist() == [0.0, 0.25]
-    assert impressions.view(["age"], "all").hide.tolist() == []
-
-
 def test_features_come_in_the_order_of_the_settings(table, load_frame):
     impressions = load_frame(table)
     one, other = (impressions.view(names, "all") for names in (["place", "item"], ["item", "place"]))
