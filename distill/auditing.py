@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions
 from distill.knowledge import Kind, Knowledge
-from distill.metrics import normalized_entropy
+from distill.metrics import pool, tally
 from distill.types import Signal
 
 LEAK = 0.9
@@ -70,11 +70,12 @@ def sentences(audit: Mapping[str, Mapping[str, float | None]], kind: Kind, whose
 
 
 def _judge(knowledge: Scores, impressions: Impressions, rows: np.ndarray, task: int) -> float | None:
+    """Pooled over verticals, each by its own base rate, as in every table that students or teachers are compared by."""
     prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     there = covered.numpy() & impressions.valid[rows, task]
-    entropy = float(
-        normalized_entropy(
-            prediction.logit.numpy()[there, task], impressions.label[rows, task][there], impressions.worth(rows)[there]
-        )
-    )
+    ours, logit = rows[there], prediction.logit.numpy()[there, task]
+    order = np.argsort(impressions.vertical[ours], kind="stable")
+    ends = np.flatnonzero(np.diff(impressions.vertical[ours][order])) + 1
+    label, worth = impressions.label[ours, task], impressions.worth(ours)
+    entropy = pool(tally(logit[part], label[part], worth[part]) for part in np.split(order, ends)).normalized_entropy
     return None if np.isnan(entropy) else entropy

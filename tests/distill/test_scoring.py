@@ -142,6 +142,19 @@ def test_in_sample_scores_leak_and_the_audit_shows_it(tmp_path: Path, ahead: Kno
     assert lead["time_ahead"] < 0.1
 
 
+def test_the_audit_judges_each_vertical_by_its_own_rate(ahead: Knowledge) -> None:
+    """As the tables do that it stands beside; sums are scikit-learn's."""
+    log_loss = pytest.importorskip("sklearn.metrics").log_loss
+    said = FRAME.with_columns(score=pl.Series(scores(ahead)).cast(pl.Float64)).filter(split="test")
+    above = below = 0.0
+    for _, rows in said.group_by("vertical"):
+        label, rate = rows["label"].to_numpy(), rows["label"].mean()
+        above += log_loss(label, 1 / (1 + np.exp(-rows["score"].to_numpy())), normalize=False)
+        below += log_loss(label, np.full(len(label), rate), normalize=False)
+    assert said["vertical"].n_unique() > 1
+    assert ahead.facts["audit"]["click"]["test"] == pytest.approx(above / below, rel=1e-6)
+
+
 def test_a_fold_is_scored_by_a_teacher_that_saw_none_of_it(tmp_path: Path) -> None:
     """Flip the labels of one fold: its own scores keep every bit, those of the other folds change."""
     settings = {"kind": "cross_fit", "by": "user_id", "folds": 3}
