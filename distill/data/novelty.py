@@ -7,14 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.data.known import Ids, Known
 from distill.data.layout import EVENTS
 from distill.data.settings import Bucketised, DataSettings, MultiValued
 from distill.data.settings import Sequence as History
 from distill.data.shards import Shard
 from distill.data.split import TEST, TRAIN
 from distill.data.tables import Use, by_table, given, rule
-from distill.types import UNSEEN
 
 UNTAUGHT = 0.1
 """How much larger the share of new ids may be among test rows than what training shows of it, until that is told."""
@@ -47,10 +45,11 @@ def novelty(settings: DataSettings, shards: Sequence[Shard], split: NDArray[np.i
     entries = Entries(settings, shards, split)
     for table, uses in by_table(features).items():
         if given(features, table) is None and not isinstance(features.get(table), Bucketised):
-            known = Known(1, entries.codes(table), rule(features, table).min_count)
-            for ids in (ids for use in uses for ids in entries.of(use, TRAIN)):
-                known.show(np.zeros(len(ids), dtype=np.int64), ids)
-            found |= {use: Novelty(*(_share(known, entries.of(use, code)) for code in (TRAIN, TEST))) for use in uses}
+            fewest = rule(features, table).min_count
+            known = _known(entries, table, uses, fewest)
+            for use in uses:
+                train = _share(known, entries.of(use, TRAIN)) if fewest > 1 else 0.0
+                found[use] = Novelty(train, _share(known, entries.of(use, TEST)))
     return found
 
 
@@ -81,22 +80,36 @@ class Entries:
         """How many codes a table has."""
         return 1 + sum(len(shard.words.get(f"table:{table}", ())) for shard in self.shards)
 
-    def of(self, use: Use, code: int) -> Iterator[Ids]:
+    def of(self, use: Use, code: int) -> Iterator[NDArray[np.int32]]:
         """Those of the rows of one part."""
         key, first = self.keys[use.feature], 0
         for shard in self.shards:
             ours = self.split[first : first + shard.rows] == code
             first += shard.rows
+            if not ours.any():
+                continue
             if isinstance(self.settings.features[use.feature], EVENTS):
                 yield shard.events(key)[np.repeat(ours, shard.column(key)), use.place]
             else:
                 yield shard.column(key)[ours]
 
 
-def _share(known: Known, entries: Iterator[Ids]) -> float:
+def _known(entries: Entries, table: str, uses: Sequence[Use], fewest: int) -> NDArray[np.bool_]:
+    """Of each code, whether training rows show it often enough to have an id of its own."""
+    size = entries.codes(table)
+    shown = np.zeros(size, dtype=np.int32 if fewest > 1 else bool)
+    for codes in (codes for use in uses for codes in entries.of(use, TRAIN)):
+        if fewest > 1:
+            shown += np.bincount(codes, minlength=size).astype(np.int32)
+        else:
+            shown[codes] = True
+    return shown >= fewest
+
+
+def _share(known: NDArray[np.bool_], entries: Iterator[NDArray[np.int32]]) -> float:
     """The share that is not known; NaN of nothing."""
     new = count = 0
-    for ids in entries:
-        new += int((known.ids(np.zeros(len(ids), dtype=np.int64), ids) == UNSEEN).sum())
-        count += len(ids)
+    for codes in entries:
+        new += int((~known[codes]).sum())
+        count += len(codes)
     return new / count if count else math.nan
