@@ -62,12 +62,17 @@ def lowered(ranker: nn.Module, rank: int) -> None:
         rank: of each difference.
 
     Raises:
-        RecipeError: it has no linear layer of ours.
+        RecipeError: it has no linear layer of ours, or none that such a difference would be smaller than.
     """
     layers = {name: one for name, one in ranker.named_modules() if type(one) is Linear}
     if not layers:
         what = f"{type(ranker).__name__} has no Linear of distill.layers, so there is nothing that could learn."
         raise RecipeError(Fault("students.distill.sharing.rank", what, "Leave it out, or name another class."))
+    most = max(min(one.weight.shape) for one in layers.values())
+    if rank > most:
+        name = type(ranker).__name__
+        what = f"{rank:,} is more than any difference of {name} can have, whose largest layer allows {most:,}."
+        raise RecipeError(Fault("students.distill.sharing.rank", what, "Take a smaller one: 1 to 8 are usual."))
     changed = {name: LowRank(one, rank) for name, one in layers.items()}
     for one in ranker.modules():
         for name, weight in list(one._parameters.items()):

@@ -57,6 +57,13 @@ def test_a_ranker_without_such_layers_is_refused() -> None:
         lowered(nn.Sequential(nn.Linear(2, 2)), 1)
 
 
+def test_a_rank_that_no_layer_has_is_refused() -> None:
+    """The largest that one can have is not."""
+    lowered(nn.Sequential(Linear(9, 4), Linear(4, 2)), 4)
+    with pytest.raises(RecipeError, match=r"5 is more than any difference of Sequential can have, .* allows 4"):
+        lowered(nn.Sequential(Linear(9, 4), Linear(4, 2)), 5)
+
+
 def test_a_stack_runs_them_at_once(taught: Taught) -> None:
     """Called as a whole, not mapped; with the gradients of each alone."""
 
