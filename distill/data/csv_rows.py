@@ -60,7 +60,7 @@ def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> C
 
 
 def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> int:
-    clean, bad = file, list(_bad_lines(file))
+    clean, bad = file, list(bad_lines(file))
     if bad:  # Those that are refused, too, so that a row of another fault is told in the same breath.
         clean = folder / "clean.csv"
         _without(file, {entry.line for entry in bad}, clean)
@@ -75,24 +75,31 @@ def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> in
     return len(said)
 
 
-def _bad_lines(file: Path) -> Iterator[Bad]:
-    """Bad lines in their order; blank ones say nothing."""
+def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:
+    """Lines that are no rows, in their order; blank ones say nothing.
+
+    Args:
+        file: in which the first line has as many fields as all.
+        separator: what stands between fields. Between others than commas no field is quoted, and bytes that are no
+            UTF-8 are nobody's fault.
+    """
     lines = pl.scan_csv(
         file,
         has_header=False,
-        separator="\x01",
+        separator="\x1e",
         quote_char=None,
         new_columns=["line"],
         infer_schema=False,
         encoding="utf8-lossy",
     ).with_row_index("number", offset=1)
-    bare = pl.col("line").str.replace_all(r'"[^"]*"', "", literal=False)
-    if lines.select(bare.str.contains('"', literal=True).any()).collect(engine="streaming").item():
+    quoted = separator == ","
+    bare = pl.col("line").str.replace_all(r'"[^"]*"', "", literal=False) if quoted else pl.col("line")
+    if quoted and lines.select(bare.str.contains('"', literal=True).any()).collect(engine="streaming").item():
         yield from _bad_records(file)
         return
-    fields = bare.str.count_matches(",", literal=True) + 1
+    fields = bare.str.count_matches(separator, literal=True) + 1
     wanted = lines.filter(pl.col("line").is_not_null()).select(fields).head(1).collect().item()
-    broken = pl.col("line").str.contains("\ufffd", literal=True)
+    broken = pl.col("line").str.contains("\ufffd", literal=True) & quoted
     odd = lines.with_columns(fields=fields, broken=broken).filter(
         pl.col("line").is_null() | (pl.col("fields") != wanted) | pl.col("broken")
     )
@@ -114,7 +121,7 @@ def _bad_records(file: Path) -> Iterator[Bad]:
 
 
 def _what(found: int, wanted: int, rotten: bool) -> str:
-    return "holds bytes that are no UTF-8" if rotten else f"has {found} fields, where the header has {wanted}"
+    return "holds bytes that are no UTF-8" if rotten else f"has {found} fields, where the first line has {wanted}"
 
 
 def _without(file: Path, lines: set[int], target: Path) -> None:

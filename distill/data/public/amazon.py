@@ -31,6 +31,7 @@ AMAZON = PublicSet(
     name="amazon",
     files={"reviews_*_5.json*": ()},
     read=_read,
+    separator=None,
     rows=None,
     licence="No licence is stated; published for research.",
     citation="J. McAuley et al., Image-based Recommendations on Styles and Substitutes, SIGIR 2015.",

@@ -22,6 +22,7 @@ CRITEO = PublicSet(
     name="criteo",
     files={"train.txt": ()},
     read=_read,
+    separator="\t",
     rows=45_840_617,
     licence="Criteo's terms of the challenge: research, not commercial.",
     citation="Criteo Labs, Display Advertising Challenge, Kaggle, 2014.",

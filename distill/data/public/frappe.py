@@ -30,6 +30,7 @@ FRAPPE = PublicSet(
     name="frappe",
     files={"*.lib*": ()},
     read=_read,
+    separator=" ",
     rows=288_609,
     licence="Research, no redistribution without permission.",
     citation="L. Baltrunas et al., Frappe: Understanding the Usage and Perception of Mobile App Recommendations, 2015.",

@@ -25,14 +25,16 @@ def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
     users = _table(files["users.dat"], ["user_id", "gender", "age", "occupation", "zip"])
     films = _table(files["movies.dat"], ["movie_id", "title", "genres"])
     return (
-        ratings.join(users, on="user_id", how="left", maintain_order="left")
-        .join(films, on="movie_id", how="left", maintain_order="left")
+        ratings.join(users, on="user_id", how="left", validate="m:1", maintain_order="left")
+        .join(films, on="movie_id", how="left", validate="m:1", maintain_order="left")
         .with_columns(
             pl.col("rating", "time", "user_id", "movie_id").cast(pl.Int64),
             pl.col("genres").str.split("|"),
             year=pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int64),
         )
-        .with_columns(label=(pl.col("rating") >= LIKED).cast(pl.Int8), vertical=pl.col("genres").list.first())
+        .with_columns(
+            label=(pl.col("rating") >= LIKED).cast(pl.Int8), vertical=pl.col("genres").list.first().fill_null("none")
+        )
         .drop("title", "rating")
         .sort("time", maintain_order=True)
     )
@@ -42,6 +44,7 @@ MOVIELENS = PublicSet(
     name="movielens",
     files={"ratings.dat": (), "users.dat": (), "movies.dat": ()},
     read=_read,
+    separator="::",
     rows=1_000_209,
     licence="GroupLens: research, no redistribution without permission, not commercial without permission.",
     citation="F. Harper, J. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 2015.",

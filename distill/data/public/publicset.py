@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from distill.data.csv_rows import LISTED, bad_lines
 from distill.errors import DataError, Fault
+
+AS_PUBLISHED = "Is it the file as published?"
+"""What to do about a file that is not."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class PublicSet:
         split: how others split it.
         published: what others reached, to compare with.
         data: the `data:` section that fits what is written.
+        separator: what stands between the fields of a line; None where lines have none.
     """
 
     name: str
@@ -35,12 +41,14 @@ class PublicSet:
     split: str
     published: str
     data: dict[str, Any] = field(default_factory=dict)
+    separator: str | None = ","
 
     def convert(self, folder: Path, to: Path) -> int:
         """Writes the impressions as Parquet, without holding them all; returns how many they are.
 
         Raises:
-            DataError: a file is missing, or has not the published columns; all such files are named.
+            DataError: a file is missing, has not the published columns, or lines of fewer or more fields than the
+                first; all such files are named.
         """
         found = {pattern: sorted(folder.glob(pattern)) for pattern in self.files}
         faults = [
@@ -68,4 +76,6 @@ class PublicSet:
         held = [column.strip() for column in pl.scan_csv(path).collect_schema().names()] if wanted else []
         lacking = [column for column in wanted if column not in held]
         what = f"has no column {', '.join(lacking)}, which {self.name} is published with."
-        return [Fault(str(path), what, "Is it the file as published?")] if lacking else []
+        odd = [Fault(str(path), what, AS_PUBLISHED)] if lacking else []
+        lines = (bad for bad in bad_lines(path, self.separator) if bad.what) if self.separator else iter(())
+        return odd + [Fault(f"{path}, line {bad.line}", f"{bad.what}.", AS_PUBLISHED) for bad in islice(lines, LISTED)]

@@ -27,8 +27,8 @@ def csv(folder: Path, text: str | bytes) -> Path:
 
 
 BAD = [
-    pytest.param("1,v,train,2\n", 4, "has 4 fields, where the header has 5", id="short"),
-    pytest.param("1,v,train,2,x,y\n", 4, "has 6 fields, where the header has 5", id="long"),
+    pytest.param("1,v,train,2\n", 4, "has 4 fields, where the first line has 5", id="short"),
+    pytest.param("1,v,train,2,x,y\n", 4, "has 6 fields, where the first line has 5", id="long"),
     pytest.param('1,v,train,2,"x,y",z\n', 4, "has 6 fields", id="quoted"),
     pytest.param("1,v,train,n/a,x\n", 4, r'holds "n/a" in column `n`, where numbers are meant', id="text"),
     pytest.param("maybe,v,train,1,x\n", 4, r'holds "maybe" in column `label`', id="label"),
@@ -66,7 +66,7 @@ def test_bad_rows_of_every_kind_are_told_at_once(settings, tmp_path):
     told = [str(fault).rpartition("rows.csv, ")[2].partition(".")[0] for fault in caught.value.faults]
     assert told == [
         'line 2: holds "n/a" in column `n`, where numbers are meant',
-        "line 5: has 2 fields, where the header has 5",
+        "line 5: has 2 fields, where the first line has 5",
         'line 7: holds "maybe" in column `label`, where numbers are meant',
     ]
 

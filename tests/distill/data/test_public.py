@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import polars as pl
@@ -175,6 +176,36 @@ def test_a_file_of_another_shape_is_refused(tmp_path):
         DataError, match=r"ad_feature\.csv: has no column cate_id, campaign_id, .* taobao-ad is published"
     ):
         SETS["taobao-ad"].convert(tmp_path, tmp_path / "x.parquet")
+
+
+def test_a_line_that_was_cut_off_is_refused(one, published, tmp_path):
+    """Its missing fields would be null, and such rows train; in whichever file it is."""
+    if one.separator is None:
+        pytest.skip("each line is whole by itself")
+    files = [path for pattern in one.files for path in sorted(published.glob(pattern))]
+    for path in files:
+        whole, packed = path.read_bytes(), path.suffix == ".gz"
+        lines = (gzip.decompress(whole) if packed else whole).splitlines()
+        cut = b"\n".join([*lines, lines[-1].split(one.separator.encode())[0]]) + b"\n"
+        path.write_bytes(gzip.compress(cut) if packed else cut)
+        where = re.escape(f"{path}, line {len(lines) + 1}: has 1 fields, where the first line has")
+        with pytest.raises(DataError, match=where):
+            one.convert(published, tmp_path / "out.parquet")
+        path.write_bytes(whole)
+    one.convert(published, tmp_path / "out.parquet")
+
+
+def test_films_of_movielens_are_one_line_each(tmp_path):
+    """A film without a line has no genre; one with two would make two impressions of one."""
+    write_movielens(tmp_path)
+    films = tmp_path / "movies.dat"
+    lines = films.read_bytes().splitlines()
+    films.write_bytes(b"\n".join(lines[1:]) + b"\n")
+    SETS["movielens"].convert(tmp_path, tmp_path / "out.parquet")
+    assert "none" in pl.read_parquet(tmp_path / "out.parquet")["vertical"].to_list()
+    films.write_bytes(b"\n".join([*lines, lines[0]]) + b"\n")
+    with pytest.raises(DataError, match="m:1"):
+        SETS["movielens"].convert(tmp_path, tmp_path / "out.parquet")
 
 
 def test_what_avazu_calls_an_hour(tmp_path):
