@@ -21,7 +21,8 @@ class _Tally:
     """Rows of one column that break one rule."""
 
     first: int
-    count: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+    """First row of a block -> how many in it, whoever of the column's readers asks."""
     odd: set[float] = field(default_factory=set)
 
 
@@ -73,7 +74,7 @@ class Faults:
         if not bad.any():
             return
         tally = self._tallies.setdefault((column, what, remedy), _Tally(first + int(bad.argmax())))
-        tally.count += int(bad.sum())
+        tally.counts[first] = max(tally.counts.get(first, 0), int(bad.sum()))
         if odd is not None and len(tally.odd) < SHOWN:
             tally.odd.update(np.unique(odd[bad])[:SHOWN].tolist())
 
@@ -92,7 +93,8 @@ class Faults:
     def _fault(self, column: str, what: str, remedy: str) -> Fault:
         tally = self._tallies[column, what, remedy]
         odd = ", ".join(f"{value:g}" for value in sorted(tally.odd)[:SHOWN])
-        many = f" ({tally.count} such rows)" if tally.count > 1 else ""
+        count = sum(tally.counts.values())
+        many = f" ({count} such rows)" if count > 1 else ""
         return Fault(self.place(column, tally.first), f"{what.replace('{odd}', odd)}{many}.", remedy)
 
     def _rank(self, fault: Fault, order: dict[str, int]) -> int:

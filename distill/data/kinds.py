@@ -107,7 +107,8 @@ def lists(values: pl.Series, where: str) -> pl.Series:
     """
     kind = values.dtype
     if not isinstance(kind, (pl.List, pl.Array)):
-        remedy = "CSV cannot hold them; use Parquet." if kind == pl.String else 'Declare it "categorical" or "numeric".'
+        text = "CSV cannot hold lists; a column of lists in Parquet can."
+        remedy = text if kind == pl.String else 'Declare it "categorical" or "numeric".'
         raise DataError(Fault(where, f"holds {describe(kind)}, where lists are meant.", remedy))
     plain(pl.Series([], dtype=kind.inner), where, "Lists of lists are not read.")
     return values.cast(pl.List(kind.inner)) if isinstance(kind, pl.Array) else values

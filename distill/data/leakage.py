@@ -26,6 +26,12 @@ FEWEST = 10
 OFTEN = 20
 """Rows from which on an id is expected to have met both labels."""
 
+ALWAYS = 0.9
+"""Share of rows whose history holds their own item from which on that is no habit."""
+
+MOSTLY = 0.8
+"""Share of the steps through a history that lead to newer events from which on it stands the other way round."""
+
 SHARDS = 8
 """Most blocks of rows, spread evenly, in which histories are compared with their impressions."""
 
@@ -117,7 +123,7 @@ def late_events(name: str, key: str, shards: Sequence[Shard]) -> list[str]:
 
 
 def own_history(settings: DataSettings, name: str, feature: History, shards: Sequence[Shard]) -> Iterator[str]:
-    """Histories that hold the item of their own impression, in clicks far more often than in non-clicks."""
+    """Histories that hold the item of their own impression: nearly always, or in clicks far more often."""
     keys = {feature: f"f{number}" for number, feature in enumerate(settings.features)}
     for place, shared in enumerate(feature.columns.values()):
         if shared is None:
@@ -126,9 +132,25 @@ def own_history(settings: DataSettings, name: str, feature: History, shards: Seq
         if min(label.sum(), (~label).sum()) < FEWEST:
             continue
         among, beside = inside[label].mean(), inside[~label].mean()
-        if among > 0.5 and among > 2 * beside:
+        if min(among, beside) > ALWAYS or (among > 0.5 and among > 2 * beside):
             what = f"The history `{name}` holds the `{shared}` of its own impression in {among:.0%} of the clicks"
             yield f"{what} and {beside:.0%} of the others: it looks ahead."
+
+
+def turned(name: str, feature: History, key: str, shards: Sequence[Shard]) -> list[str]:
+    """A history whose times say that the newest event stands at the other end."""
+    if feature.times is None:
+        return []
+    nearer = farther = 0
+    for shard in shards[:: -(-len(shards) // SHARDS)]:
+        gaps, row = shard.events(key)[:, -1], np.repeat(np.arange(shard.rows), shard.column(key))
+        step = np.diff(gaps)[row[1:] == row[:-1]]
+        nearer, farther = nearer + int((step < 0).sum()), farther + int((step > 0).sum())
+    if nearer < FEWEST or nearer < MOSTLY * (nearer + farther):
+        return []
+    other = {"first": "last", "last": "first"}[feature.newest]
+    what = f"The history `{name}` says newest: {feature.newest}, and its times `{feature.times}` say newest: {other}"
+    return [f"{what} ({nearer / (nearer + farther):.0%} of the steps): the oldest events would be kept."]
 
 
 def _inside(key: str, place: int, item: str, shards: Sequence[Shard]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

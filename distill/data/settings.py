@@ -107,12 +107,6 @@ class Sequence(Settings):
     """Column -> share of the events of training rows whose id is hidden as if unseen: what is new when a model
     serves is soon in histories too, where training rows never show it."""
 
-    @model_validator(mode="after")
-    def _hides_columns(self) -> "Sequence":
-        if others := sorted(self.hide.keys() - self.columns.keys()):
-            raise ValueError(f"`hide` names what is not among `columns`: {', '.join(others)}.")
-        return self
-
 
 class Vector(Settings):
     """A fixed vector, such as a text embedding."""

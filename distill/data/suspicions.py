@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distill.data.leakage import Every, Sample, alone, late_events, one_sided, own_history, tells
+from distill.data.leakage import Every, Sample, alone, late_events, one_sided, own_history, tells, turned
 from distill.data.novelty import untaught
 from distill.data.settings import Bucketised, Categorical, Cross, DataSettings, Numeric
 from distill.data.settings import Sequence as History
@@ -16,6 +16,9 @@ from distill.data.split import NAMES, TEST, TRAIN, VALID
 
 CROWDED = 0.05
 """Share of values that share a bucket with others from which on a hash is said to be too small."""
+
+FAR = 1e11
+"""Seconds, some 3,000 years, from which on a bare number is no time of an impression."""
 
 CELLS = 1 << 22
 """Most cells in which values are counted."""
@@ -32,6 +35,7 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
     """
     every = Every(settings, base, list(manifest["domains"]))
     found = [*_of_splits(every), *_of_verticals(every)]
+    found += _of_times(every, settings, manifest["times"])
     if manifest["skipped"]:
         found.append(f"{manifest['skipped']} rows of CSV could not be read and were left out.")
     sample = Sample(every, shards)
@@ -43,6 +47,7 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
             found += _of_hash(name, crowding(shards, f"f{number}", feature.hash), feature.hash)
         if isinstance(feature, History):
             found += [*late_events(name, f"f{number}", shards), *own_history(settings, name, feature, shards)]
+            found += turned(name, feature, f"f{number}", shards)
     return [*found, *untaught(settings, shards, every.split)]
 
 
@@ -122,6 +127,16 @@ def _of_splits(every: Every) -> list[str]:
         if early.any():
             found.append(f"{early.sum()} test rows are earlier than the last training row: the split looks ahead.")
     return found
+
+
+def _of_times(every: Every, settings: DataSettings, kind: str | None) -> list[str]:
+    """Bare numbers are seconds wherever a length of time matters: gaps of histories, days, ages."""
+    if every.time is None or kind not in ("Int64", "Float64") or not len(every.time):
+        return []
+    latest = float(np.abs(every.time).max())
+    if latest < FAR:
+        return []
+    return [f"Times of `{settings.time}` reach {latest:.3g}, which in seconds is no date: are they milliseconds?"]
 
 
 def _of_verticals(every: Every) -> list[str]:

@@ -29,6 +29,7 @@ def findings(recipe: Recipe) -> Iterator[Finding]:
     yield from _label(recipe.data)
     yield from _split(recipe.data)
     yield from _shared_tables(recipe.data)
+    yield from _hidden(recipe.data)
     yield from _event_times(recipe.data)
     yield from _negatives(recipe.data)
     yield from _columns_that_tell(recipe.data)
@@ -126,6 +127,24 @@ def _shared_tables(data: DataSettings) -> Iterator[Finding]:
             for column, shared in feature.columns.items():
                 if shared is not None:
                     yield from _categorical(data, shared, (*FEATURES, name, "columns", column))
+
+
+def _hidden(data: DataSettings) -> Iterator[Finding]:
+    """Only ids that may be new can be hidden: every value has a bucket of a hash."""
+    hashed = {name for name, one in data.features.items() if isinstance(one, Categorical) and one.hash is not None}
+    for name, feature in data.features.items():
+        path = (*FEATURES, name, "hide")
+        if name in hashed and feature.hide:
+            what = "hides ids of a hash, in which none is ever unseen."
+            yield Finding(path, what, "Leave it out.", (path, (*FEATURES, name, "hash")))
+        for column in feature.hide if isinstance(feature, History) else ():
+            place, columns = (*path, column), (*FEATURES, name, "columns")
+            if column not in feature.columns:
+                what = f'"{column}" is no column of this history.'
+                yield Finding(place, what, suggestion(column, list(feature.columns)), (place, columns))
+            elif feature.columns[column] in hashed:
+                what = f'hides ids of "{feature.columns[column]}", which is a hash, in which none is ever unseen.'
+                yield Finding(place, what, "Leave it out.", (place, columns))
 
 
 def _position(recipe: Recipe, path: KeyPath, teacher: TrainedTeacher) -> Iterator[Finding]:

@@ -134,7 +134,7 @@ KINDS = [
         'dates or times, where numbers are meant. Declare it "categorical", or give numbers.',
     ),
     ("tags", pl.lit(1), {}, 'whole numbers, where lists are meant. Declare it "categorical" or "numeric".'),
-    ("tags", TEXT, {}, "text, where lists are meant. CSV cannot hold them; use Parquet."),
+    ("tags", TEXT, {}, "text, where lists are meant. CSV cannot hold lists; a column of lists in Parquet can."),
     ("stars", pl.lit(1), {}, 'whole numbers, where lists are meant. Declare it "categorical" or "numeric".'),
     (
         "stars",

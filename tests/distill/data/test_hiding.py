@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from distill.data.hiding import Hiding, hidden
 from distill.data.settings import Feature
@@ -69,8 +69,3 @@ def test_rates_are_those_of_the_features() -> None:
     assert hiding(place=place).any and hiding(history=HISTORY | {"hide": {"stars": 0.5}}).any
     assert hiding(history=HISTORY | {"hide": {"stars": 0.5}}).sequences["history"].tolist() == [0.0, 0.5, 0.0]
     assert not hiding(item="categorical", history=HISTORY | {"hide": {"seen": 0.0}}, age="numeric").any
-
-
-def test_only_columns_can_be_hidden() -> None:
-    with pytest.raises(ValidationError, match=r"`hide` names what is not among `columns`: sen\."):
-        hiding(history=HISTORY | {"hide": {"sen": 0.4}})

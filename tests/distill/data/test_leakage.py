@@ -94,6 +94,34 @@ def test_a_history_that_holds_its_own_click(sound, load_frame):
     assert warning.startswith("The history `h` holds the `item` of its own impression in 100% of the clicks and 1")
 
 
+def test_a_history_that_begins_with_its_own_impression(sound, load_frame):
+    """Whether it was clicked or not."""
+    leak = sound.with_columns(seen=pl.concat_list("item", pl.col("seen").list.head(4)))
+    (warning,) = warned(load_frame, leak)
+    assert "impression in 100% of the clicks and 100% of the others" in warning
+
+
+def test_a_history_whose_newest_event_is_at_the_other_end(sound, load_frame):
+    """As its times say; who has none is believed."""
+    turned = sound.with_columns(pl.col("then").list.sort())
+    (warning,) = warned(load_frame, turned)
+    assert warning == (
+        "The history `h` says newest: first, and its times `then` say newest: last (100% of the steps): "
+        "the oldest events would be kept."
+    )
+
+
+def test_times_that_are_no_seconds(sound, load_frame):
+    """Milliseconds of this century, as whole numbers and as others; dates are never doubted."""
+    features = {"item": "categorical"}
+    for unit, kind in ((1000, pl.Int64), (1000, pl.Float64), (10**9, pl.Int64)):
+        at = ((pl.col("at") + 1_780_000_000) * unit).cast(kind)
+        (warning,) = load_frame(sound.with_columns(at), features=features, time="at").warnings
+        assert warning.startswith("Times of `at` reach 1.78e+1") and warning.endswith("are they milliseconds?")
+    for at in (pl.col("at") + 1_780_000_000, pl.from_epoch(pl.col("at") + 1_780_000_000)):
+        assert load_frame(sound.with_columns(at), features=features, time="at").warnings == []
+
+
 def test_a_hash_that_is_too_small(sound, load_frame):
     features = {"item": {"kind": "categorical", "hash": 200}}
     (warning,) = load_frame(sound, features=features).warnings

@@ -26,7 +26,8 @@ names = st.text(
 sizes = st.integers(1, 10**12)
 positive = st.floats(1e-300, 1e300)
 features = st.one_of(
-    st.fixed_dictionaries({"kind": st.just("categorical")}, optional={"hash": st.integers(2, 10**9), "hide": st.floats(0, 0.99)}),
+    st.fixed_dictionaries({"kind": st.just("categorical")}, optional={"hash": st.integers(2, 10**9)}),
+    st.fixed_dictionaries({"kind": st.just("categorical")}, optional={"hide": st.floats(0, 0.99)}),
     st.fixed_dictionaries({"kind": st.just("numeric")}, optional={"transform": st.lists(st.sampled_from(["log1p", "standardise"]))}),
     st.fixed_dictionaries({"kind": st.just("vector"), "width": sizes}),
     st.fixed_dictionaries(
