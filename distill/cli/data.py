@@ -49,7 +49,7 @@ def convert(
 ) -> None:
     """Encode the impressions of a recipe, or turn a public set into Parquet; what was stopped goes on."""
     if public is not None:
-        emit(_published(public, recipe, to or Path(f"{public}.parquet")), json)
+        emit(_published(public, recipe, to or Path(f"{public}.parquet")), json, _beside_its_section)
         return
     with silence():
         loaded, impressions = _impressions(recipe, overrides)
@@ -110,6 +110,17 @@ def _published(name: str, folder: Path, to: Path) -> dict[str, Any]:
     part = one.rows is not None and rows != one.rows
     warnings = [f"{rows:,} rows, where {one.rows:,} are published: a part?"] if part else []
     return {"file": str(to), "rows": rows} | said | {"data": one.data | {"path": str(to)}, "warnings": warnings}
+
+
+def _beside_its_section(table: dict[str, Any]) -> Any:
+    """What is said of a public set, and under it the section as a recipe wants it."""
+    from rich.console import Group
+
+    from distill.recipe.showing import written
+
+    said = {name: value for name, value in table.items() if name not in ("data", "warnings")}
+    warnings = [f"warning: {warning}" for warning in table["warnings"]]
+    return Group(*parts(said), *warnings, "", written({"data": table["data"]}))
 
 
 def _world(settings: list[str]) -> "World":

@@ -13,10 +13,15 @@ from distill.recipe.sections import Recipe
 
 def show(recipe: Recipe) -> str:
     """The recipe as YAML with every default filled in; loading it gives an equal recipe."""
+    return written(complete(recipe))
+
+
+def written(tree: dict[str, Any]) -> str:
+    """Sections of a recipe as YAML."""
     yaml, text = YAML(), io.StringIO()
     yaml.width = 120
     yaml.representer.add_representer(type(None), _null)
-    yaml.dump(_laid_out(complete(recipe)), text)
+    yaml.dump(_laid_out(tree), text)
     return text.getvalue()
 
 

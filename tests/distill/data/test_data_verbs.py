@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from distill.cli.data import app
@@ -13,6 +14,7 @@ from distill.data.settings import DataSettings
 from distill.data.synthetic import generate
 from distill.data.world import World
 from distill.errors import RecipeError
+from tests.distill.data.test_public import write_frappe
 
 RECIPE = Path(__file__).resolve().parents[3] / "recipes" / "quickstart.yaml"
 
@@ -51,6 +53,17 @@ def test_convert_of_a_public_set_says_how_to_go_on(tmp_path):
     assert data.rows == 6 and said["licence"] and said["citation"]
     with pytest.raises(RecipeError, match=r'frape: is no public set that we know\. Did you mean "frappe"'):
         call("convert", tmp_path, "--set", "frape")
+
+
+def test_the_section_of_a_public_set_can_be_pasted(tmp_path):
+    """What stands under the table is YAML, and the data section of the JSON."""
+    write_frappe(tmp_path)
+    to = tmp_path / "rows.parquet"
+    said = json.loads(call("convert", tmp_path, "--set", "frappe", "--to", to, "--json", "-"))
+    shown = call("convert", tmp_path, "--set", "frappe", "--to", to)
+    pasted = YAML(typ="safe").load(shown[shown.index("\ndata:") :])
+    assert pasted == {"data": said["data"]}
+    DataSettings.model_validate(pasted["data"])
 
 
 def test_synth_writes_a_world(tmp_path):
