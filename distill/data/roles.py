@@ -1,7 +1,7 @@
 """What every row has beside its features: labels, vertical, split, and perhaps domain, time, user, weight and id."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -126,8 +126,9 @@ class Time(Coder):
 
     def code(self, block: Block) -> None:
         (column,) = self.columns
-        values = times(block.frame[column], self.where)
-        self._agree(str(values.dtype))
+        at = lambda row: self.desk.source.place(column, block.first + row)  # noqa: E731
+        values = times(block.frame[column], self.where, at)
+        self._agree(str(values.dtype), at(0))
         self.desk.faults.missing(values.is_null().to_numpy(), column, block.first)
         block.rows["time"] = physical(values)
         block.digest.add(of_numbers(block.rows["time"]))
@@ -136,14 +137,14 @@ class Time(Coder):
     def recall(self, notes: dict[str, Any]) -> None:
         self._agree(notes["time"])
 
-    def _agree(self, kind: str) -> None:
-        """All times are compared with each other, so they are of one type."""
+    def _agree(self, kind: str, where: str | None = None) -> None:
+        """All times are compared with each other, so they are of one type; told of the first rows of the other one."""
         first, self.type = self.type is None, self.type or kind
         if first:
             self._bounded(kind)
         if kind != self.type and {kind, self.type} != {"Int64", "Float64"}:
-            what = f"holds {_kind_of_time(kind)} in some rows and {_kind_of_time(self.type)} in others."
-            raise DataError(Fault(self.where, what, "Write all of them with a zone, or none."))
+            what = f"holds {_kind_of_time(kind)} from here on, and {_kind_of_time(self.type)} in the rows before."
+            raise DataError(Fault(where or self.where, what, "Write all of them with a zone, or none."))
 
     def _bounded(self, kind: str) -> None:
         """Bounds that are no such times are told with all else that is wrong with the rows."""
@@ -237,15 +238,20 @@ class RowId(Coder):
         block.digest.add(block.rows["row_hash"])
 
 
-def times(values: pl.Series, where: str) -> pl.Series:
+def times(values: pl.Series, where: str, at: Callable[[int], str] | None = None) -> pl.Series:
     """Times in the type in which they are compared: whole numbers, numbers, dates, or datetimes; text is read as ISO.
+
+    Args:
+        values: one column.
+        where: how a fault names it.
+        at: how a fault names one of its values, if it can.
 
     Raises:
         DataError: the column holds something else.
     """
     words = describe(values.dtype)
     if words == "text":
-        values = _parsed(values.cast(pl.String), where)
+        values = _parsed(values.cast(pl.String), where, at)
     if isinstance(values.dtype, pl.Datetime):
         zoned = values.dt.convert_time_zone("UTC") if values.dtype.time_zone is not None else values
         return zoned.dt.cast_time_unit("us")
@@ -256,7 +262,7 @@ def times(values: pl.Series, where: str) -> pl.Series:
     raise DataError(Fault(where, f"holds {words}, where times are meant."))
 
 
-def _parsed(text: pl.Series, where: str) -> pl.Series:
+def _parsed(text: pl.Series, where: str, at: Callable[[int], str] | None) -> pl.Series:
     """Nothing but ISO is read: who writes 01/02/2030 may mean January or February."""
     try:
         if text.str.contains(r"^\d{4}-\d\d-\d\d").all():
@@ -264,7 +270,11 @@ def _parsed(text: pl.Series, where: str) -> pl.Series:
     except pl.exceptions.PolarsError:
         pass
     remedy = "Write all as 2030-01-31T23:59, or all with a zone as 2030-01-31T23:59+00:00."
-    raise DataError(Fault(where, "holds text that is no ISO date or time.", remedy))
+    odd = (text.is_not_null() & ~text.str.contains(r"^\d{4}-\d\d-\d\d").fill_null(True)).arg_true()
+    if not len(odd):
+        raise DataError(Fault(where, "holds text that is no ISO date or time.", remedy))
+    place, what = at(odd[0]) if at else where, f'holds "{text[odd[0]]}", which is no ISO date or time.'
+    raise DataError(Fault(place, what, remedy))
 
 
 def physical(values: pl.Series) -> NDArray:

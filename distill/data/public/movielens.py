@@ -49,7 +49,7 @@ MOVIELENS = PublicSet(
     licence="GroupLens: research, no redistribution without permission, not commercial without permission.",
     citation="MovieLens 1M: F. Harper, J. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 2015.",
     split="Here 8:1:1 by a hash of the user; Scenario-Wise-Rec splits 8:1:1 at random, its domains are ages.",
-    published="A like is 4 or 5 here; cuts differ elsewhere. Scenario-Wise-Rec (arXiv 2412.17374) has AUC by age group.",
+    published="A like is 4 or 5 here; others cut elsewhere. Scenario-Wise-Rec (2412.17374) has AUC by age group.",
     data={
         "time": "time",
         "user": "user_id",

@@ -1,6 +1,7 @@
 """Messy input: bad rows of CSV, zones, odd names and ids; and bytes that rot in the store."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -125,7 +126,22 @@ def test_some_with_a_zone_and_some_without_cannot_be_compared(settings, load_fra
         frame.write_parquet(tmp_path / f"{number}.parquet")
     split = {"by": "time", "valid": "2030-01-02", "test": "2030-01-03"}
     section = settings(path=tmp_path / "*.parquet", time="at", split=split, features={"n": "numeric"})
-    with pytest.raises(DataError, match="holds times without a zone in some rows and times with a zone in others"):
+    second = re.escape(
+        f"{tmp_path / '1.parquet'}: column `at`, row 0: holds times without a zone from here on, and times"
+    )
+    with pytest.raises(DataError, match=second):
+        load(section, tmp_path / "store")
+
+
+def test_a_time_that_is_none_is_shown_where_it_stands(settings, tmp_path):
+    """In the second file, in its third row."""
+    for number, moments in enumerate(([BARE] * 4, [BARE, None, "03/04/2026 10:11", BARE])):
+        frame = pl.DataFrame({"label": [0, 1] * 2, "vertical": "v", "at": moments, "n": 1})
+        frame.write_parquet(tmp_path / f"{number}.parquet")
+    split = {"by": "time", "valid": "2030-01-02", "test": "2030-01-03"}
+    section = settings(path=tmp_path / "*.parquet", time="at", split=split, features={"n": "numeric"}, block=5)
+    where = re.escape(f'{tmp_path / "1.parquet"}: column `at`, row 2: holds "03/04/2026 10:11", which is no ISO date')
+    with pytest.raises(DataError, match=where):
         load(section, tmp_path / "store")
 
 
