@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distill.data.impressions import TEST, TRAIN, VALID, Impressions
 from distill.knowledge import Kind, Knowledge
-from distill.metrics import pool, tally
+from distill.metrics import tally_by
 from distill.types import Signal
 
 LEAK = 0.9
@@ -74,8 +74,6 @@ def _judge(knowledge: Scores, impressions: Impressions, rows: np.ndarray, task: 
     prediction, covered = knowledge.take(torch.from_numpy(rows), representation=False)
     there = covered.numpy() & impressions.valid[rows, task]
     ours, logit = rows[there], prediction.logit.numpy()[there, task]
-    order = np.argsort(impressions.vertical[ours], kind="stable")
-    ends = np.flatnonzero(np.diff(impressions.vertical[ours][order])) + 1
-    label, worth = impressions.label[ours, task], impressions.worth(ours)
-    entropy = pool(tally(logit[part], label[part], worth[part]) for part in np.split(order, ends)).normalized_entropy
+    whole = tally_by(impressions.vertical[ours], logit, impressions.label[ours, task], impressions.worth(ours))
+    entropy = whole.normalized_entropy
     return None if np.isnan(entropy) else entropy

@@ -12,7 +12,7 @@ from distill.data.impressions import VALID
 from distill.feed import predictions
 from distill.files import read_json, write_json
 from distill.lesson import Lesson
-from distill.metrics import normalized_entropy
+from distill.metrics import tally_by
 from distill.ranker import Ranker
 
 PROBED = 1024
@@ -78,12 +78,13 @@ def _probed(lesson: Lesson, ranker: Ranker, rows: np.ndarray) -> dict[str, float
 
 
 def _entropy(lesson: Lesson, ranker: Ranker, rows: np.ndarray) -> float | None:
-    """NE of the first task that there is; None where it is undefined."""
+    """NE of the first task that there is, as the audit takes it; None where it is undefined."""
     if not len(rows):
         return None
     chunks = predictions(ranker.eval(), lesson.view, rows, lesson.impressions.correction("teacher"))
     logit = np.concatenate([one.logit[:, 0].numpy() for _, one in chunks])
-    there = lesson.impressions.valid[rows, 0]
-    label, worth = lesson.impressions.label[rows, 0], lesson.impressions.worth(rows)
-    entropy = float(normalized_entropy(logit[there], label[there], worth[there]))
+    impressions, there = lesson.impressions, lesson.impressions.valid[rows, 0]
+    ours = rows[there]
+    whole = tally_by(impressions.vertical[ours], logit[there], impressions.label[ours, 0], impressions.worth(ours))
+    entropy = whole.normalized_entropy
     return None if np.isnan(entropy) else entropy

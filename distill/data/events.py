@@ -8,7 +8,7 @@ from distill.data.block import Block, Coder, Desk, Plain
 from distill.data.hashing import of_lists, of_numbers
 from distill.data.ids import Ids
 from distill.data.kinds import lists
-from distill.data.roles import physical, times
+from distill.data.moments import physical, times
 from distill.data.settings import MultiValued, Sequence
 from distill.data.tables import uses
 from distill.errors import DataError, Fault

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from distill.data.events import SECONDS
 from distill.data.impressions import TEST, TRAIN, Impressions
-from distill.data.roles import physical, times
+from distill.data.moments import physical, times
 from distill.data.settings import Sequence as History
 from distill.errors import DataError, Fault, suggestion
 

@@ -29,6 +29,7 @@ from distill.metrics.entropy import (
     pool,
     relative_cross_entropy,
     tally,
+    tally_by,
     why_undefined,
 )
 from distill.metrics.numbers import Values
@@ -67,5 +68,6 @@ __all__ = [
     "relative_cross_entropy",
     "reliability",
     "tally",
+    "tally_by",
     "why_undefined",
 ]

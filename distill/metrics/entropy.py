@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from distill.metrics.numbers import Values, float64, ratio, sigmoid
 
@@ -109,6 +109,14 @@ def tally(logit: Values, label: Values, weight: Values = 1.0) -> Tally:
 def pool(tallies: Iterable[Tally]) -> Tally:
     """The tally of several slices together; every slice keeps the base rate that is its own."""
     return Tally(*(sum(sums) for sums in zip(Tally(0, 0.0, 0.0, 0.0, 0.0, 0.0), *tallies, strict=True)))
+
+
+def tally_by(group: Int[np.ndarray, " rows"], logit: Values, label: Values, weight: Values = 1.0) -> Tally:
+    """The tally of all rows, those of each group (a vertical) being a slice of its own."""
+    order = np.argsort(group, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(np.asarray(group)[order])) + 1)
+    logit, label, weight = np.broadcast_arrays(float64(logit), float64(label), float64(weight))
+    return pool(tally(logit[part], label[part], weight[part]) for part in parts)
 
 
 def normalized_entropy(logit: Values, label: Values, weight: Values = 1.0) -> Float[np.ndarray, "*members"]:

@@ -4,8 +4,8 @@ import glob
 from collections.abc import Iterator
 
 from distill.data.settings import Sequence as History
+from distill.data.tables import columns
 from distill.errors import Fault
-from distill.recipe.relations import columns
 from distill.recipe.sections import CrossFit, Recipe, TrainedTeacher
 
 ANSWERS = {

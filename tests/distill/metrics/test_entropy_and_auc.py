@@ -114,6 +114,15 @@ def test_tallies_add_up(rows: tuple[np.ndarray, np.ndarray, np.ndarray], cut: in
     assert pooled.base_entropy <= whole.base_entropy + 1e-9  # own base rates explain more than a common one
 
 
+@given(scored(both_classes=False), st.integers(1, 4))
+@settings(deadline=None, max_examples=40)
+def test_rows_of_a_group_are_a_slice(rows: tuple[np.ndarray, np.ndarray, np.ndarray], groups: int) -> None:
+    """Wherever they stand."""
+    group = np.arange(len(rows[0])) % groups
+    slices = [metrics.tally(*(column[group == number] for column in rows)) for number in range(groups)]
+    np.testing.assert_allclose(metrics.tally_by(group, *rows), metrics.pool(slices), rtol=1e-12, atol=1e-12)
+
+
 def test_a_tally_gives_the_ratios_of_its_slice() -> None:
     logit, label, weight = np.array([0.3, -1.0, 2.0]), np.array([1, 0, 0]), np.array([1.0, 2.0, 0.0])
     found = metrics.tally(logit, label, weight)
