@@ -27,7 +27,10 @@ OFTEN = 20
 """Rows from which on an id is expected to have met both labels."""
 
 ALWAYS = 0.9
-"""Share of rows whose history holds their own item from which on that is no habit."""
+"""Share of rows whose history holds their own item from which on that is no habit ..."""
+
+VARIED = 1000
+"""... of items of which there are so many. A user's own country is in every history of it."""
 
 MOSTLY = 0.8
 """Share of the steps through a history that lead to newer events from which on it stands the other way round."""
@@ -132,7 +135,9 @@ def own_history(settings: DataSettings, name: str, feature: History, shards: Seq
         if min(label.sum(), (~label).sum()) < FEWEST:
             continue
         among, beside = inside[label].mean(), inside[~label].mean()
-        if min(among, beside) > ALWAYS or (among > 0.5 and among > 2 * beside):
+        values = sum(len(shard.words.get(f"table:{shared}", ())) for shard in shards)
+        always = values >= VARIED and min(among, beside) > ALWAYS
+        if always or (among > 0.5 and among > 2 * beside):
             what = f"The history `{name}` holds the `{shared}` of its own impression in {among:.0%} of the clicks"
             yield f"{what} and {beside:.0%} of the others: it looks ahead."
 
