@@ -39,6 +39,9 @@ def make(source: Source, settings: DataSettings, target: Path, progress: Progres
         The shards of the data set.
     """
     folder = target.parent
+    if progress is not None and target.exists():  # Otherwise it would have been found whole.
+        what = f"warning: {target}, or a block of it, was damaged; it is made again."
+        progress.note(f"{what} distill doctor looks at every byte of a store.")
     with encoding(folder):
         shards = _encoded(source, settings, folder / "shards", progress)
         shutil.rmtree(target, ignore_errors=True)

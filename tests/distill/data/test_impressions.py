@@ -1,5 +1,6 @@
 """Loading: what is found again, what changes a fingerprint, and what a damaged store costs."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import torch
 from distill.data import impressions as module
 from distill.data.impressions import TEST, TRAIN, VALID, fingerprint, load
 from distill.errors import DataError, StoreError
+from distill.progress import Progress
 
 
 def equal(one, other) -> bool:
@@ -192,7 +194,9 @@ def test_a_damaged_folder_is_made_again(table, settings, tmp_path, name, damage)
     view = load(settings(path=path), tmp_path).view(None, "all")
     before = view._record.clone()
     _harm(view.base / name, damage)
-    assert torch.equal(load(settings(path=path), tmp_path).view(None, "all")._record, before)
+    said = io.StringIO()
+    assert torch.equal(load(settings(path=path), tmp_path, Progress(said)).view(None, "all")._record, before)
+    assert f"warning: {view.base}, or a block of it, was damaged; it is made again." in said.getvalue()
 
 
 @pytest.mark.parametrize("damage", ["gone", "half"])
