@@ -23,6 +23,7 @@ def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: a
     progress.note(f"recipe: {recipe}")  # Torch and Lightning take seconds to import; nobody should wonder meanwhile.
     from distill import pipeline
     from distill.ranks import follow, follows
+    from distill.recipe import warnings
     from distill.report import render
 
     with silence():
@@ -30,6 +31,8 @@ def run(recipe: arguments.Recipe, overrides: arguments.Overrides = None, json: a
         if follows(loaded):
             follow(loaded)
             return
+        for warning in warnings(loaded):
+            progress.note(f"warning: {warning}")
         table = pipeline.run(loaded, progress)
     emit(table, json, lambda table: render(table, loaded.evidence.level))
     if table["summary"]["failed"]:

@@ -17,6 +17,12 @@ from distill.knowledge.manifest import Manifest
 from distill.knowledge.store import Knowledge, KnowledgeStore
 from distill.types import Prediction
 
+FEWEST = 20
+"""Rows from which on log-odds that are all between 0 and 1 are no chance."""
+
+LOGITS = "Give natural log-odds: log(p / (1 - p))."
+"""What to do about numbers that are none."""
+
 ROW_ID = "row_id"
 KINDS = ("time_ahead", "cross_fit", "in_sample", "unknown")
 
@@ -174,9 +180,11 @@ def _number_faults(path: Path, column: pl.Series) -> list[Fault]:
     where = f"{path}: column `{column.name}`"
     if not column.dtype.is_numeric():
         return [Fault(where, f"holds {column.dtype}, not numbers.", "Give natural log-odds.")]
-    bad = ~column.cast(pl.Float64).is_finite().fill_null(False)
+    numbers = column.cast(pl.Float64)
+    bad = ~numbers.is_finite().fill_null(False)
     if not bad.any():
-        return []
+        shares = len(column) >= FEWEST and bool(numbers.is_between(0, 1).all()) and numbers.n_unique() > 1
+        return [Fault(where, "lies between 0 and 1 in every row, as probabilities do.", LOGITS)] if shares else []
     row = int(bad.arg_max())
     return [Fault(f"{where}, row {row}", f"is {column[row]}, not a finite number.", "Leave rows without a score out.")]
 

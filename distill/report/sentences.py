@@ -29,6 +29,7 @@ def sentences(table: Row, level: float) -> list[str]:
     kinds = sorted({line.row["knowledge_kind"] for line in found} & KINDS.keys())
     return [
         *_verdicts(found, summary),
+        *_fallen(found),
         *_chance(found, level),
         *_standing(summary, level),
         *_entropies(summary),
@@ -43,6 +44,10 @@ def sentences(table: Row, level: float) -> list[str]:
         *_reach(found),
         *_limits(found, summary),
     ]
+
+
+FEW = 5
+"""Most names in a sentence."""
 
 
 def percent(share: float) -> str:
@@ -65,6 +70,15 @@ def _verdicts(found: list[Line], summary: Row) -> list[str]:
     if summary["failed"]:
         said.append(f"Failed students, counting controls: {summary['failed']}.")
     return said
+
+
+def _fallen(found: list[Line]) -> list[str]:
+    """Who goes without its teacher, which no verdict shows: such a student is its control."""
+    names = [line.name for line in found if line.row["settings"].get("fell_back")]
+    if not names:
+        return []
+    shown = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    return [f"{len(names)} of {len(found)} fell back on their controls, by validation rows: {shown}."]
 
 
 def _chance(found: list[Line], level: float) -> list[str]:

@@ -178,7 +178,8 @@ def _cell(number: float, scale: float) -> int:
 def _scale(shown: list[Line]) -> float:
     """The reach of four in five of the intervals, so that a few wide ones do not flatten the others."""
     rows = [line.row for line in shown if line.row["ne_gain_low"] is not None]
-    reach = sorted(max(abs(row["ne_gain_low"]), abs(row["ne_gain_high"])) for row in rows)
+    ends = (max(abs(row["ne_gain_low"]), abs(row["ne_gain_high"])) for row in rows)
+    reach = sorted(end for end in ends if end)  # Who fell back on a control is exactly as good as it.
     return (reach[4 * (len(reach) - 1) // 5] if reach else 0.0) or 1.0
 
 

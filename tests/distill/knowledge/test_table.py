@@ -92,6 +92,10 @@ def test_representations_come_along(tmp_path: Path, impressions: Impressions) ->
         ({"row_id": ["row 1"], "logit": [float("nan")]}, "is nan, not a finite number."),
         ({"row_id": ["row 1"], "logit": [None]}, "not numbers."),
         ({"row_id": ["row 1"], "logit": ["1.0"]}, "holds String, not numbers."),
+        (
+            {"row_id": [f"row {row}" for row in range(20)], "logit": [row / 19 for row in range(20)]},
+            "lies between 0 and 1 in every row, as probabilities do. Give natural log-odds: log(p / (1 - p)).",
+        ),
         ({"row_id": ["x"], "logit": [1.0]}, "none of its row ids is in the data."),
         (
             {"row_id": ["row 1", "row 2"], "logit": [1.0, 1.0], "representation": [[1.0], [1.0, 2.0]]},

@@ -90,6 +90,12 @@ class TestBar:
             assert cells[: CELLS // 2].isspace() == (sign > 0)
             assert "●" in cells
 
+    def test_those_that_fell_back_leave_the_others_their_scale(self) -> None:
+        """An interval without length is no reason to draw the others as dots."""
+        fallen = [row(name, "unchanged", 0.0) for name in "abcdefg"]
+        (line,) = [one for one in shown(table_of(*fallen, row("z", gain=-0.01))).splitlines() if one.startswith("z")]
+        assert line.count("─") > 3
+
 
 class TestLines:
     def test_groups_come_in_order_with_the_greatest_change_first(self) -> None:
@@ -226,6 +232,13 @@ class TestSentences:
         assert "The teacher helped 3 of 3 results in 1 vertical," in said
         assert "another seed" not in said
         assert "with another seed they may" in self.said(table_of(row("a")))
+
+    def test_who_fell_back_is_said(self) -> None:
+        """They are as good as their controls because they are these, and not because nothing came of it."""
+        fallen = [row(name, "unchanged", 0.0, settings={"fell_back": 1.0}) for name in "abcdefg"]
+        said = self.said(table_of(*fallen, row("z", gain=-0.01)))
+        assert "7 of 8 fell back on their controls, by validation rows: a, b, c, d, e and 2 more." in said
+        assert "fell back" not in self.said(table_of(row("a"), row("b")))
 
     def test_pooled_numbers(self) -> None:
         said = self.said(table_of(row("a")))
