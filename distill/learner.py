@@ -148,6 +148,17 @@ class Learner(LightningModule):
         self._watch(losses.member.detach(), self.first_step + index)
         return losses.total
 
+    def on_after_backward(self) -> None:
+        """Tells of weights that nothing comes of, which the optimizer would stumble over.
+
+        Raises:
+            RecipeError: there are some.
+        """
+        silent = [name for name, weight in self.named_parameters() if weight.grad is None]
+        if silent:
+            names = ", ".join(name.rpartition(":")[2].replace("/", ".") for name in silent)  # As the ranker calls them.
+            raise RecipeError(Fault("model", f"no gradient reaches {names}.", "Take out what is not used."))
+
     @property
     def index(self) -> int | None:
         """Which of several accelerators it trains on; any where None."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from distill import learner as module
 from distill.errors import RecipeError
 from distill.fleet import Fleet, seeded
+from distill.layers import Linear
 from distill.learner import LIVE, Learner, Pace, accelerator, train
 from distill.objective import Objective
 from distill.optimizer import Rates, StackAdam, Tables
@@ -70,6 +71,22 @@ def test_a_device_that_steps_the_whole_stack_learns_the_same(monkeypatch: pytest
     expected = learnt(learner())
     monkeypatch.setattr(module, "MemberAdam", StackAdam)
     torch.testing.assert_close(learnt(learner()), expected, rtol=1e-4, atol=1e-5)
+
+
+class Idle(DeepFM):
+    """Has a layer that it does not use."""
+
+    def __init__(self, schema: FeatureSchema, config: DeepFM.Config) -> None:
+        super().__init__(schema, config)
+        self.idle = Linear(2, 3)
+
+
+def test_weights_that_nothing_comes_of_are_named() -> None:
+    build = lambda _: Idle(SCHEMA, DeepFM.Config(embedding=4, hidden=(8,)))  # noqa: E731
+    one = learner()
+    one.build = lambda: Fleet(seeded(build, range(MEMBERS)))
+    with pytest.raises(RecipeError, match=r"no gradient reaches idle\.weight, idle\.bias\. Take"):
+        train(one, Batches(), [])
 
 
 @pytest.mark.slow
