@@ -110,7 +110,7 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
         tables = said_by_all(recipe, impressions, store.knowledge, bar.advance)
     for name, table in tables.items():
         whose = "the teacher's" if len(tables) == 1 else f"{name}'s"
-        for sentence in (*(audited(table, whose) if "audit" in table.facts else ()), *fp8_sentences(table.folder)):
+        for sentence in (*audited(table, impressions, whose), *fp8_sentences(table.folder)):
             progress.note(sentence)
     if len(tables) > 1:
         panel = panel_of(tables, recipe, impressions)
@@ -136,7 +136,7 @@ def domains(
         return None
     with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
         domain = domains_table(recipe, impressions, knowledge, store, bar.advance)
-    for sentence in audited(domain, "the domain models'"):
+    for sentence in audited(domain, impressions, "the domain models'"):
         progress.note(sentence)
     return domain
 
