@@ -37,14 +37,16 @@ def audit(knowledge: Scores, impressions: Impressions) -> dict[str, dict[str, fl
     }
 
 
-def audited(knowledge: Knowledge, whose: str = "the teacher's") -> list[str]:
+def audited(knowledge: Knowledge, impressions: Impressions, whose: str = "the teacher's") -> list[str]:
     """The audit in sentences, one a task, with a warning where the teacher knows its labels suspiciously well.
 
     Args:
-        knowledge: what was said.
+        knowledge: what was said; a table from outside, which has no audit of its own, is judged now.
+        impressions: the rows.
         whose: of whom the sentences speak.
     """
-    return sentences(knowledge.facts["audit"], knowledge.manifest.kind, whose)
+    found = knowledge.facts.get("audit") or audit(knowledge, impressions)
+    return sentences(found, knowledge.manifest.kind, whose)
 
 
 def sentences(audit: Mapping[str, Mapping[str, float | None]], kind: Kind, whose: str) -> list[str]:
@@ -59,13 +61,16 @@ def sentences(audit: Mapping[str, Mapping[str, float | None]], kind: Kind, whose
     for task, entropy in audit.items():
         shown = {name: "undefined" if value is None else f"{value:.4f}" for name, value in entropy.items()}
         said.append(
-            f"audit of {task}: {whose} NE is {shown['train']} on the rows it labelled"
-            f" ({kind}), "
+            f"audit of {task}: {whose} NE is {shown['train']} on the rows it labelled ({kind}), "
             f"{shown['valid']} on validation rows, {shown['test']} on test rows."
         )
         later = [entropy[name] for name in ("valid", "test") if entropy[name] is not None]
         if later and entropy["train"] is not None and entropy["train"] < LEAK * min(later):
             said.append("warning: that is far better on the rows it labelled, so its scores leak their labels.")
+        elif kind == "in_sample":
+            said.append("warning: it was trained on the rows it labelled, so its scores leak their labels.")
+        elif not later:
+            said.append("warning: without an NE on later rows nothing shows whether its scores leak their labels.")
     return said
 
 

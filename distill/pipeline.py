@@ -7,7 +7,6 @@ import torch
 
 from distill.auditing import audit, audited, sentences
 from distill.data.impressions import TRAIN, Impressions, load
-from distill.data.slicing import require
 from distill.errors import Fault, RecipeError
 from distill.files import read_json, write_json
 from distill.fingerprint import fingerprint
@@ -19,6 +18,7 @@ from distill.lowering import fp8_sentences
 from distill.member import SOURCE
 from distill.panel import Seat, lesson_of, panel_of, said_by_all, seats
 from distill.planning import plan
+from distill.premises import require
 from distill.progress import Progress
 from distill.ranks import train_together
 from distill.recipe import Recipe
@@ -55,6 +55,7 @@ def run(recipe: Recipe, progress: Progress) -> Table:
     keep_programs(store.programs)
     with store.alone(lambda: progress.note(f"Another run is using {store.root}; waiting for it.")):
         impressions = read(recipe, store, progress)
+        require([recipe], impressions)
         with open_tracker(recipe.tracking.uri, experiment(recipe), recipe.store) as tracker:
             key = fingerprint(identity(recipe), impressions.fingerprint)
             if key not in tracker.run_ids():
@@ -95,7 +96,6 @@ def read(recipe: Recipe, store: Store, progress: Progress) -> Impressions:
     """The stage `data`."""
     with progress.stage("data") as bar:
         impressions = load(recipe.data, store.data)
-        require(impressions, recipe.evidence.slices)
         bar.advance(impressions.rows, f"{len(impressions.verticals)} verticals")
     for warning in impressions.warnings:
         progress.note(f"warning: {warning}")
@@ -110,7 +110,7 @@ def teach(recipe: Recipe, impressions: Impressions, store: Store, progress: Prog
         tables = said_by_all(recipe, impressions, store.knowledge, bar.advance)
     for name, table in tables.items():
         whose = "the teacher's" if len(tables) == 1 else f"{name}'s"
-        for sentence in (*(audited(table, whose) if "audit" in table.facts else ()), *fp8_sentences(table.folder)):
+        for sentence in (*audited(table, impressions, whose), *fp8_sentences(table.folder)):
             progress.note(sentence)
     if len(tables) > 1:
         panel = panel_of(tables, recipe, impressions)
@@ -136,7 +136,7 @@ def domains(
         return None
     with progress.stage("domains", len(impressions.select(TRAIN))) as bar:
         domain = domains_table(recipe, impressions, knowledge, store, bar.advance)
-    for sentence in audited(domain, "the domain models'"):
+    for sentence in audited(domain, impressions, "the domain models'"):
         progress.note(sentence)
     return domain
 

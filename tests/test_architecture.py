@@ -29,7 +29,7 @@ FLOORS = [
     {
         *("learner", "callbacks", "checkpoints", "cohort", "course", "lesson", "recorder", "scoring", "training"),
         *("tracking", "time_ahead", "distributed", "auditing", "domains", "panel", "representing", "transfer"),
-        *("probing", "lowering", "serving", "agreement", "channels", "refining"),
+        *("probing", "lowering", "serving", "agreement", "channels", "refining", "premises"),
     },
     {
         *("pipeline", "planning", "cost", "diagnosis", "judging", "recording", "comparing", "report", "shipping"),

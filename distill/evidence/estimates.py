@@ -30,21 +30,26 @@ def ne_gain(sums: Sums, level: float = 0.95) -> Estimate:
     return ratio(sums.control - sums.student, sums.base_entropy, sums, level)
 
 
-def gap_closed(sums: Sums, level: float = 0.95) -> Estimate:
+def gap_closed(sums: Sums, level: float = 0.95, leader: str = "teacher") -> Estimate:
     """Share of the teacher's lead over the control that the student has gained.
 
     Undefined where the teacher does not lead; without an interval where it may not, since a share of what may be
     nothing can be anything.
+
+    Args:
+        sums: of the pair, with the teacher's.
+        level: coverage of the interval.
+        leader: what reasons call the one that stands in the teacher's place.
     """
     if math.isnan(sums.teacher[0]):
-        return undefined("the teacher did not score every test row")
+        return undefined(f"the {leader} did not score every test row")
     lead = ne_gain(sums._replace(student=sums.teacher), level)
     if math.isnan(lead.value):
         return lead
     if lead.value <= 0:
-        return undefined("the teacher is not better than the control")
+        return undefined(f"the {leader} is not better than the control")
     gap = ratio(sums.control - sums.student, sums.control - sums.teacher, sums, level)
-    return gap if lead.low > 0 else unsure(gap.value, "the teacher's lead over the control is not sure")
+    return gap if lead.low > 0 else unsure(gap.value, f"the {leader}'s lead over the control is not sure")
 
 
 def ratio(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from distill.data.settings import Sequence as History
 from distill.data.tables import columns
 from distill.errors import Fault
-from distill.recipe.sections import CrossFit, Recipe, TrainedTeacher
+from distill.recipe.moves import Pacing
+from distill.recipe.relations import teacher_paths
+from distill.recipe.sections import CrossFit, InSample, Recipe, TrainedTeacher
+from distill.recipe.several import Combine
 
 ANSWERS = {
     *("label", "target", "outcome", "answer", "response", "rating", "stars", "score", "review"),
@@ -17,8 +20,10 @@ ANSWERS = {
 
 def warnings(recipe: Recipe) -> list[Fault]:
     """What may be a mistake: features that look like the answer or repeat the vertical, by name; a path to nothing;
-    domain models to which nobody listens; representations of several teachers."""
-    return [*_features(recipe), *_path(recipe), *_domains(recipe), *_representations(recipe)]
+    scores that leak labels; domain models to which nobody listens; representations of several teachers; what refines
+    or paces marks from which nobody learns."""
+    every = (_features, _path, _scores, _domains, _representations, _marks)
+    return [fault for look in every for fault in look(recipe)]
 
 
 def _features(recipe: Recipe) -> Iterator[Fault]:
@@ -41,6 +46,13 @@ def _path(recipe: Recipe) -> Iterator[Fault]:
         yield Fault("data.path", f"there is nothing at {path}.")
 
 
+def _scores(recipe: Recipe) -> Iterator[Fault]:
+    for path, teacher in teacher_paths(recipe).items():
+        if isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, InSample):
+            what = "in_sample: the teacher is trained on the rows that it scores, so its scores leak their labels."
+            yield Fault(".".join((*path, "score", "kind")), what, "Say time_ahead or cross_fit, unless to compare.")
+
+
 def _domains(recipe: Recipe) -> Iterator[Fault]:
     if recipe.domains is not None and recipe.transfer == "direct":
         what = "their models are trained and compared, and no student learns from them."
@@ -52,3 +64,18 @@ def _representations(recipe: Recipe) -> Iterator[Fault]:
     if channel.weight > 0 and isinstance(teacher, TrainedTeacher) and isinstance(teacher.score, CrossFit):
         what = "teachers of different folds have no common axes, and students would match them all at once."
         yield Fault("students.distill.representation", what, "Leave it out, or score by time_ahead.")
+
+
+def _marks(recipe: Recipe) -> Iterator[Fault]:
+    """Sweeps switch marks off by their weight and leave the rest as it is, so this is no fault."""
+    distill = recipe.students.distill
+    logit = distill.logit
+    if logit.weight or distill.ranking.weight or (logit.adapter is not None and logit.adapter.weight):
+        return
+    refines = {"adapter": logit.adapter, "certainty": logit.certainty, "combine": logit.combine != Combine() or None}
+    for name in (name for name, asked in refines.items() if asked is not None):
+        what = "does nothing, since nobody learns from the marks: students.distill.logit.weight is 0."
+        yield Fault(f"students.distill.logit.{name}", what, "Raise that, or leave this out.")
+    if distill.schedule != Pacing() and not distill.representation.weight:
+        what = "does nothing, since the weights that it paces are 0: those of logit, representation and ranking."
+        yield Fault("students.distill.schedule", what, "Raise one, or leave this out.")

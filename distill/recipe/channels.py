@@ -36,9 +36,6 @@ def channel_findings(recipe: Recipe) -> Iterator[Finding]:
 
 def _logit(recipe: Recipe) -> Iterator[Finding]:
     channel, path = recipe.students.distill.logit, (*DISTILL, "logit")
-    if channel.loss == "softmax":
-        what = "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned."
-        yield Finding((*path, "loss"), what, "Use binary_cross_entropy.", ((*path, "loss"),))
     if channel.head == "serving" and channel.weight > 1:
         what = f"on the serving head the weight is the teacher's share of the blend, at most 1, not {channel.weight:g}."
         remedy = "Lower it, or use head: auxiliary."
@@ -118,23 +115,10 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
     sharing = recipe.students.distill.sharing
     if sharing is None:
         return
-    plain = SharingChannel()  # A recipe that is shown in full says these, and must load again.
-    if sharing.tables == "frozen" and sharing.rate != plain.rate:
-        yield Finding((*SHARING, "rate"), "frozen embeddings have no rate.", "Leave it out, or say tables: start.")
-    if sharing.tables != "pulled" and sharing.pull != plain.pull:
-        what = f"embeddings that are {sharing.tables} are not drawn back."
-        yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
-    if sharing.source == "domain":
-        if sharing.rank is not None and sharing.rate == 0:
-            what = "differences from the domain model learn nothing at rate: 0."
-            yield Finding((*SHARING, "rank"), what, "Leave it out, or raise the rate.", ((*SHARING, "rate"),))
-        if sharing.tables != "start":
-            what = f"a copy of the domain model is where a student begins, and is not {sharing.tables}."
-            yield Finding((*SHARING, "tables"), what, "Say start, or rate: 0 to freeze it.")
+    if sharing.source == "domain" or sharing.rank is not None:
+        yield from _whole(sharing)
         return
-    if sharing.rank is not None:
-        what = "is that of differences from a copy, and of the teacher only embeddings are copied."
-        yield Finding((*SHARING, "rank"), what, "Say source: domain, or leave it out.", ((*SHARING, "source"),))
+    yield from _tables(sharing)
     features = recipe.data.features
     theirs, ours = (
         by_table({name: features[name] for name in _features(recipe, section.features)})
@@ -144,6 +128,38 @@ def _sharing(recipe: Recipe) -> Iterator[Finding]:
         what = "no embedding table of the students is one of the teacher's."
         remedy = f"Let both see one of: {', '.join(by_table(features))}." if by_table(features) else "Leave it out."
         yield Finding(SHARING, what, remedy, (SHARING, *KNOWN, ("students", "features")))
+
+
+def _whole(sharing: SharingChannel) -> Iterator[Finding]:
+    """What goes with a copy of the domain model; told as one, since what mends one key alone may not suit the next."""
+    rank, others = (*SHARING, "rank"), [name for name in ("tables", "pull") if _given(sharing, name)]
+    named, reads = " and ".join(others), tuple((*SHARING, name) for name in ("source", *others))
+    if sharing.source == "teacher":
+        what = "is that of differences from a copy, and of the teacher only embeddings are copied."
+        leave = f" and leave {named} out" if others else ""
+        yield Finding(rank, what, f"Say source: domain{leave}, or leave it out.", reads)
+        return
+    if others:
+        what = "is for the teacher's embeddings, and these students begin as copies of their domain model."
+        freeze = "" if sharing.rank is not None else "; rate: 0 freezes a copy"
+        yield Finding((*SHARING, others[0]), what, f"Leave {named} out{freeze}.", reads)
+    if sharing.rank is not None and sharing.rate == 0:
+        what = "differences from the domain model learn nothing at rate: 0."
+        yield Finding(rank, what, "Leave it out, or raise the rate.", ((*SHARING, "rate"),))
+
+
+def _tables(sharing: SharingChannel) -> Iterator[Finding]:
+    """What goes with the teacher's embeddings."""
+    if sharing.tables == "frozen" and _given(sharing, "rate"):
+        yield Finding((*SHARING, "rate"), "frozen embeddings have no rate.", "Leave it out, or say tables: start.")
+    if sharing.tables != "pulled" and _given(sharing, "pull"):
+        what = f"embeddings that are {sharing.tables} are not drawn back."
+        yield Finding((*SHARING, "pull"), what, "Leave it out, or say tables: pulled.", ((*SHARING, "tables"),))
+
+
+def _given(sharing: SharingChannel, name: str) -> bool:
+    """Whether a key says more than its default: a recipe that is shown in full says that too, and must load again."""
+    return getattr(sharing, name) != SharingChannel.model_fields[name].default
 
 
 def _copies(recipe: Recipe, domains: Domains) -> Iterator[Finding]:

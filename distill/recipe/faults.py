@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from distill.errors import nearest
-from distill.recipe.shape import peel
+from distill.recipe.shape import all_keys, peel
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -111,6 +111,8 @@ def options(annotation: Any) -> list[str]:
 
 def _remedy(value: Any, wanted: Sequence[str], annotation: Any) -> str:
     words = options(annotation)
+    if value is None and "weight" in all_keys(annotation):
+        return "To switch it off, set its weight to 0."
     if isinstance(value, str) and words:
         match = nearest(value, words)
         return f'Did you mean "{match}"?' if match else ""

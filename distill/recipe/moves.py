@@ -1,8 +1,8 @@
 """The sections of a recipe that say what moves from whom to whom."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from distill.adapter import Form
 from distill.recipe.several import Combine
@@ -22,6 +22,14 @@ class StudentAdapter(Settings):
     what it says takes their place. Needs `head: auxiliary`."""
 
 
+def _no_softmax(loss: Any) -> Any:
+    """Refused with the reason, and no valid value: lists of these would otherwise offer it."""
+    if loss == "softmax":
+        what = "softmax over a single logit is always 1, so its gradient is exactly zero and nothing is learned."
+        raise ValueError(f"{what} Use binary_cross_entropy.")
+    return loss
+
+
 class LogitChannel(Settings):
     """Logit distillation: binary cross-entropy against the teacher's probability at a temperature, times its square."""
 
@@ -31,8 +39,8 @@ class LogitChannel(Settings):
     """Divides both log-odds."""
     head: Literal["serving", "auxiliary"] = "serving"
     """Where the teacher marks: the logit that is served, or a second head that is not exported."""
-    loss: Literal["binary_cross_entropy", "softmax"] = "binary_cross_entropy"
-    """`softmax` is refused: over a single logit its gradient is exactly zero."""
+    loss: Annotated[Literal["binary_cross_entropy"], BeforeValidator(_no_softmax)] = "binary_cross_entropy"
+    """The one there is; `softmax` is refused: over a single logit its gradient is exactly zero."""
     source: Literal["teacher", "domain", "both"] | None = None
     """Whose marks they are; of `both`, the mean of the log-odds. Left out, those of the domain models where there are
     any, else the teacher's."""

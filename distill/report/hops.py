@@ -7,13 +7,13 @@ from distill.recipe.outcome import Evidence
 from distill.report.exam import exams, sums
 from distill.report.results import Entry, Outcomes, Results
 from distill.report.scores import entropy, number
-from distill.report.summary import Pair, closed, pairs_of, student_entropy
+from distill.report.summary import Pair, closed, pairs_of, reasons, student_entropy
 
 Row = dict[str, Any]
 
 
 def with_hops(table: Row, results: Results, heard: Mapping[str, Outcomes], settings: Evidence, seed: int) -> Row:
-    """A leaderboard with NE of the domain models, and the share of the gap that each hop closed.
+    """A leaderboard with NE of the domain models, and the share of the gap that each hop closed, or why there is none.
 
     Both hops are measured from the students' controls, so that their product is the `gap_closed` of both together. The
     first is what the domain models gain over the controls, as a share of what the teacher does; the second, what the
@@ -32,13 +32,17 @@ def with_hops(table: Row, results: Results, heard: Mapping[str, Outcomes], setti
     whole = [entry.member for entry in models.entries if entry.logit is None] == [
         entry.member for entry in results.entries if entry.logit is None
     ]
-    summary = table["summary"] | {
-        "ne_domain": student_entropy(first) if whole else None,
-        **_gap(first, settings, "gap_closed_teacher_to_domain"),
-        **_gap(second, settings, "gap_closed_domain_to_student"),
+    shares = {
+        "gap_closed_teacher_to_domain": closed(first, settings.level),
+        "gap_closed_domain_to_student": closed(second, settings.level, "domain model"),
     }
+    summary = table["summary"] | {"ne_domain": student_entropy(first) if whole else None}
+    undefined = table["undefined"] | ({} if whole else {"ne_domain": "they did not score all test rows"})
+    for name, share in shares.items():
+        summary |= {name: number(share.value), f"{name}_low": number(share.low), f"{name}_high": number(share.high)}
+        undefined |= reasons(name, share)
     rows = [row | {"ne_domain": entropies.get((row["vertical"], row["task"]))} for row in table["students"]]
-    return table | {"students": rows, "summary": summary}
+    return table | {"students": rows, "summary": summary, "undefined": undefined}
 
 
 def _pairs(results: Results, settings: Evidence, seed: int) -> tuple[list[Pair], dict[tuple[str, str], float | None]]:
@@ -60,8 +64,3 @@ def _model(entry: Entry, heard: Outcomes) -> Entry:
         return entry
     whole = heard.teacher is not None and bool(heard.covered.all())
     return entry._replace(logit=heard.teacher if whole else None, reason="" if whole else "no domain model scored it")
-
-
-def _gap(pairs: list[Pair], settings: Evidence, name: str) -> Row:
-    found = closed(pairs, settings.level)
-    return {name: number(found.value), f"{name}_low": number(found.low), f"{name}_high": number(found.high)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from distill.columns import SIGNS
 from distill.report.footnotes import Footnote, footnotes, marked
 from distill.report.lines import Line, Row, absent, groups, lines
-from distill.report.sentences import percent, sentences
+from distill.report.sentences import of_lead, sentences
 
 MOST = 6
 """Lines of each verdict: MLflow keeps 8,000 characters of a note."""
@@ -66,7 +66,7 @@ def _between(row: Row) -> str:
 def _cells(line: Line, notes: Sequence[Footnote]) -> str:
     row = line.row
     mark = marked(line, notes)
-    gap = ("-" if mark else "") if row["gap_closed"] is None else percent(row["gap_closed"])
+    gap = ("-" if mark else "") if row["gap_closed"] is None else of_lead(row["gap_closed"])
     span = "" if row["ne_gain_low"] is None else f"{row['ne_gain_low']:+.4f} to {row['ne_gain_high']:+.4f}"
     entropies = ["" if row[name] is None else f"{row[name]:.4f}" for name in ("ne_teacher", "ne_control", "ne")]
     gain = "" if row["ne_gain"] is None else f"{row['ne_gain']:+.4f}"

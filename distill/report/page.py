@@ -7,7 +7,7 @@ from typing import NamedTuple
 from distill.columns import SIGNS
 from distill.report import diagrams, figures, svg
 from distill.report.lines import Row
-from distill.report.sentences import percent, sentences
+from distill.report.sentences import of_lead, sentences
 from distill.report.style import SCRIPT, STYLE
 from distill.report.tables import number, span, students, summed
 
@@ -63,7 +63,7 @@ def _head(table: Row, name: str) -> str:
     """What a reader must know, if he reads nothing else."""
     summary, method = table["summary"], table.get("method", {})
     gain = number("+.4f")(summary["ne_gain"])
-    gap = "undefined" if summary["gap_closed"] is None else percent(summary["gap_closed"])
+    gap = "undefined" if summary["gap_closed"] is None else of_lead(summary["gap_closed"])
     seeds = method.get("seeds", 0)
     facts = [
         (
@@ -72,7 +72,10 @@ def _head(table: Row, name: str) -> str:
         ),
         *_known(summary, "ne_gain_median", "gain of the median vertical"),
         *_known(summary, "ne_gain_without_top10", "gain without the ten verticals that gain most"),
-        (gap, "share of the teacher's lead closed"),
+        (
+            gap,
+            "the teacher's lead over the students" if gap.endswith("wider") else "share of the teacher's lead closed",
+        ),
         (method.get("verdict", "undecided"), f"as a method, from {seeds} seed{'s' if seeds != 1 else ''}"),
     ]
     listed = "".join(f"<li><b>{value}</b><span>{escape(what)}</span></li>" for value, what in facts)

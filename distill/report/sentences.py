@@ -38,13 +38,27 @@ def sentences(table: Row, level: float) -> list[str]:
         *_views(summary),
         *_method(table.get("method", {})),
         *_gap(table, level),
-        *_hops(summary),
+        *_hops(table),
         *_calibration(table.get("calibration_by_vertical", {})),
         *(KINDS[kind] for kind in kinds),
         *_reach(found),
         *_limits(found, summary),
     ]
 
+
+HOPS = {
+    "gap_closed_teacher_to_domain": (
+        "the teacher's lead they hold",
+        "They hold {} of the teacher's lead over the controls.",
+        "The teacher's lead over them is {} than over the controls.",
+    ),
+    "gap_closed_domain_to_student": (
+        "their lead the students gained",
+        "The students gained {} of the domain models' lead.",
+        "The domain models' lead over the students is {} than over the controls.",
+    ),
+}
+"""A hop -> what it is a share of, and the sentences of a lead that was gained and of one that grew."""
 
 FEW = 5
 """Most names in a sentence."""
@@ -57,6 +71,15 @@ def percent(share: float) -> str:
     ('38 %', '0 %')
     """
     return f"{round(100 * share) + 0} %"
+
+
+def of_lead(share: float) -> str:
+    """What became of the teacher's lead, for reading: the share that was closed, or by how much it grew.
+
+    >>> of_lead(0.384), of_lead(-2.48), of_lead(-0.001)
+    ('38 %', '248 % wider', '0 %')
+    """
+    return f"{percent(-share)} wider" if _grew(share) else percent(share)
 
 
 def _verdicts(found: list[Line], summary: Row) -> list[str]:
@@ -144,15 +167,34 @@ def _gap(table: Row, level: float) -> list[str]:
         return [f"What share of the teacher's lead the students gained is undefined: {why}."]
     low, high = summary["gap_closed_low"], summary["gap_closed_high"]
     why = undefined.get("gap_closed_low", "the teacher's lead is not sure")
-    sure = f"no interval: {why}" if low is None else f"{percent(level)} interval {_span(low, high)}"
-    said = [f"The students gained {percent(summary['gap_closed'])} of the teacher's lead over the controls ({sure})."]
+    share = summary["gap_closed"]
+    sure = f"no interval: {why}" if low is None else f"{percent(level)} interval {_ends(share, low, high)}"
+    gained = "The students gained {} of the teacher's lead over the controls"
+    grown = "The teacher's lead over the students is {} than over the controls"
+    said = [_lead(share, f"{gained} ({sure}).", f"{grown} ({sure}).")]
     names = {
         "gap_closed_macro": "mean {}",
         "gap_closed_median": "median {}",
         "gap_closed_without_top10": "all rows without the ten verticals that gain most {}",
     }
-    known = [text.format(percent(summary[name])) for name, text in names.items() if summary[name] is not None]
-    return [*said, f"That share by vertical: {', '.join(known)}."] if known else said
+    known = [text.format(of_lead(summary[name])) for name, text in names.items() if summary[name] is not None]
+    return [*said, f"By vertical, that is: {', '.join(known)}."] if known else said
+
+
+def _lead(share: float, gained: str, lost: str) -> str:
+    """A share of somebody's lead in a sentence: as gained, or where it is less than none, how much the lead grew."""
+    return (lost if _grew(share) else gained).format(of_lead(share))
+
+
+def _ends(share: float, low: float, high: float) -> str:
+    """The interval of a share; of a lead that grew, in the same words."""
+    if not _grew(share):
+        return f"{100 * low:.0f} to {percent(high)}"
+    return " to ".join(of_lead(end) if _grew(end) else f"{percent(end)} narrower" for end in (low, high))
+
+
+def _grew(share: float) -> bool:
+    return round(100 * share) < 0
 
 
 def _calibration(found: Row) -> list[str]:
@@ -180,10 +222,6 @@ def _days(days: float) -> str:
     return f"{24 * days:.1f} hours" if days < 1 else f"{days:.1f} days"
 
 
-def _span(low: float, high: float) -> str:
-    return f"{100 * low:.0f} to {percent(high)}"
-
-
 def _limits(found: list[Line], summary: Row) -> list[str]:
     said = []
     if summary["undecided"]:
@@ -202,16 +240,19 @@ def _limits(found: list[Line], summary: Row) -> list[str]:
     return said
 
 
-def _hops(summary: Row) -> list[str]:
+def _hops(table: Row) -> list[str]:
     """How far it came on each way, where it went through domains."""
-    if summary.get("ne_domain") is None:
+    summary, undefined = table["summary"], table.get("undefined", {})
+    if "ne_domain" not in summary:
         return []
-    first, second = summary["gap_closed_teacher_to_domain"], summary["gap_closed_domain_to_student"]
-    said = [f"NE of the domain models is {summary['ne_domain']:.4f}."]
-    if first is not None:
-        said.append(f"They hold {percent(first)} of the teacher's lead over the controls.")
-    if second is not None:
-        said.append(f"The students gained {percent(second)} of the domain models' lead.")
+    entropy = summary["ne_domain"]
+    shown = f"{entropy:.4f}" if entropy is not None else "undefined: they did not score all test rows"
+    said = [f"NE of the domain models is {shown}."]
+    for name, (what, gained, lost) in HOPS.items():
+        if summary[name] is not None:
+            said.append(_lead(summary[name], gained, lost))
+        elif name in undefined:
+            said.append(f"What share of {what} is undefined: {undefined[name]}.")
     return [" ".join(said)]
 
 

@@ -14,6 +14,9 @@ TOP = 10
 """How many verticals `gap_closed_without_top10` leaves out."""
 
 
+ALONE = "no student can be compared with its control"
+
+
 class Pair(NamedTuple):
     """A student and its control on one task."""
 
@@ -30,9 +33,19 @@ def pairs_of(task: str, exam: Exam, found: Mapping[str, Sums]) -> list[Pair]:
     return [Pair(entry.vertical, one, entry.domain, entry.seed, task) for entry, one in entries]
 
 
-def closed(pairs: Sequence[Pair], level: float) -> Estimate:
-    """The share of the gap that is closed over all pairs whose rows the teacher scored."""
-    return _pooled_gap(_scored(pairs), level)
+def closed(pairs: Sequence[Pair], level: float, leader: str = "teacher") -> Estimate:
+    """The share of the gap that is closed over all pairs whose rows the teacher, or who leads in its place, scored."""
+    scored = _scored(pairs)
+    if scored:
+        return gap_closed(_pooled(scored), level, leader)
+    why = f"the {leader} did not score all test rows of any student" if pairs else ALONE
+    return NOTHING._replace(reason=why)
+
+
+def reasons(name: str, share: Estimate) -> dict[str, str]:
+    """What of a share and of its interval does not exist, under their names in a leaderboard, and why."""
+    numbers = {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+    return {key: share.reason for key, value in numbers.items() if math.isnan(value)}
 
 
 def student_entropy(pairs: Sequence[Pair]) -> float | None:
@@ -86,11 +99,8 @@ def summary(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Pair], level: flo
 def lacks(pairs: Sequence[Pair], level: float) -> dict[str, str]:
     """What of gain and gap over all pairs does not exist, their intervals among it, and why."""
     if not pairs:
-        return dict.fromkeys(("ne_gain", "gap_closed"), "no student can be compared with its control")
-    gap = closed(pairs, level)
-    reason = gap.reason or "the teacher did not score all test rows of any student"
-    numbers = {"gap_closed": gap.value, "gap_closed_low": gap.low, "gap_closed_high": gap.high}
-    return {name: reason for name, value in numbers.items() if math.isnan(value)}
+        return dict.fromkeys(("ne_gain", "gap_closed"), ALONE)
+    return reasons("gap_closed", closed(pairs, level))
 
 
 def _scored(pairs: Sequence[Pair]) -> list[Pair]:

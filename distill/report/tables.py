@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from distill.columns import SIGNS
 from distill.report.footnotes import Footnote, footnotes, marked, why_unsure
 from distill.report.lines import Line, Row, groups
-from distill.report.sentences import percent, rounded
+from distill.report.sentences import of_lead, rounded
 
 GAP = "share of the teacher's lead over the control"
 DETECTABLE = "smallest true gain that these rows find 4 times in 5"
@@ -100,8 +100,8 @@ def number(form: str) -> Callable[[float | None], str]:
 
 
 def share(value: float | None) -> str:
-    """A share in per cent."""
-    return "\N{EN DASH}" if value is None else percent(value).replace("-", "\N{MINUS SIGN}")
+    """What became of the teacher's lead."""
+    return "\N{EN DASH}" if value is None else of_lead(value)
 
 
 def span(row: Row, name: str = "ne_gain") -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from distill.columns import SIGNS
 from distill.report.footnotes import Footnote, footnotes, marked
 from distill.report.lines import Choice, Group, Line, Row, absent, chosen, groups, lines
-from distill.report.sentences import percent, sentences
+from distill.report.sentences import of_lead, sentences
 
 MOST = 10
 """Lines of each verdict, where not everything is shown."""
@@ -129,7 +129,7 @@ def _cell_of(value: Any) -> str:
 
 def _gap(line: Line, notes: list[Footnote]) -> str:
     """The share, and room for the sign of a footnote where there are any."""
-    share = NONE if line.row["gap_closed"] is None else percent(line.row["gap_closed"])
+    share = NONE if line.row["gap_closed"] is None else of_lead(line.row["gap_closed"])
     return share + (marked(line, notes) or " ") if notes else share
 
 

@@ -13,6 +13,7 @@ from distill.latest import identity
 from distill.member import Member
 from distill.panel import taught_by
 from distill.pipeline import read, teach
+from distill.premises import require
 from distill.progress import Progress
 from distill.recipe import Recipe
 from distill.store import Store
@@ -55,7 +56,8 @@ def taught(points: Sequence[Point], store: Store, progress: Progress, known: Seq
         known: others, whose data and teachers they may have too.
 
     Raises:
-        RecipeError: settings by vertical are meant for one that is not there. No teacher has been trained for it.
+        RecipeError: settings by vertical are meant for one that is not there, or a recipe needs of the data what they
+            do not have. No teacher has been trained for it.
     """
     rows: dict[str, Impressions] = {_keys(one.point.recipe)[0]: one.impressions for one in known}
     said: dict[str, Knowledge] = {_keys(one.point.recipe)[1]: one.knowledge for one in known}
@@ -64,6 +66,9 @@ def taught(points: Sequence[Point], store: Store, progress: Progress, known: Seq
         if data not in rows:
             rows[data] = read(point.recipe, store, progress)
     check_patterns(points, (name for impressions in rows.values() for name in impressions.verticals))
+    for data, impressions in rows.items():
+        own = [point for point in points if _keys(point.recipe)[0] == data]
+        require([recipe for point in own for recipe in point.recipes], impressions)
     found = []
     for point in points:
         recipe = point.recipe

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
@@ -160,7 +161,9 @@ def test_a_plan_with_an_outside_teacher_finds_what_was_run(tmp_path: Path) -> No
     pl.DataFrame({"row_id": range(3000), "logit": [-1.0] * 3000}).write_parquet(tmp_path / "scores.parquet")
     recipe = load(tmp_path / "tiny.yaml", [f"store={tmp_path}/mlruns", "tracking.uri=null"])
     assert plan(recipe)["cached"] == 0
-    table = run(recipe, Progress())
+    told = StringIO()
+    table = run(recipe, Progress(told))
+    assert told.getvalue().count("audit of click: the teacher's NE is ") == 1
     assert {row["knowledge_kind"] for row in table["students"]} == {"unknown"}
     assert plan(recipe)["cached"] == 8
 

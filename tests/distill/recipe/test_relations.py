@@ -13,6 +13,9 @@ Faults = Callable[..., list[str]]
 
 DOMAINS = ["data.domain=domain", "domains={model: {class: toys.Line}}"]
 
+COPIES = ["data.domain=domain", "domains={}", "students.distill.logit.source=teacher"]
+"""What students need that begin as copies of their domain model."""
+
 BROKEN = [
     (["data.path="], 'recipe.yaml:2:1: data: the impressions are missing: neither "path" nor "world" is given. Name a file: data.path=FILE.'),
     (["store=s3://bucket/runs"], "is an address, where a folder is needed. Mount it, or name a shared folder."),
@@ -65,8 +68,13 @@ BROKEN = [
     (["students.distill.history={hours: 3, age: 3}"], "students.distill.history.hours: of 3 hours end before they begin: they lag by 3. Raise it, or lower age."),
     (["students.distill.history={}", "teacher.score={kind: cross_fit, by: user}"], 'override "students.distill.history={}": teachers of different folds have no common axes, so their vectors have no mean. Score by time_ahead, or leave it out.'),
     (["students.distill.logit.adapter={weight: 1}"], "adapter.weight: is that of a second auxiliary head, and there is no first. Say head: auxiliary, or leave it out."),
+    (["students.distill.logit.loss=sofmax"], 'override "students.distill.logit.loss=sofmax": expected "binary_cross_entropy", not "sofmax".'),
+    (["students.distill.logit=null"], 'override "students.distill.logit=null": expected keys and values, not nothing. To switch it off, set its weight to 0.'),
     (["students.distill.sharing={rank: 2}"], "students.distill.sharing.rank: is that of differences from a copy, and of the teacher only embeddings are copied. Say source: domain, or leave it out."),
-    (["data.domain=domain", "domains={}", "students.distill.sharing={source: domain, rank: 2, rate: 0}", "students.distill.logit.source=teacher"], "students.distill.sharing.rank: differences from the domain model learn nothing at rate: 0. Leave it out, or raise the rate."),
+    (["students.distill.sharing={rank: 2, pull: 2, tables: frozen}"], "students.distill.sharing.rank: is that of differences from a copy, and of the teacher only embeddings are copied. Say source: domain and leave tables and pull out, or leave it out."),
+    ([*COPIES, "students.distill.sharing={source: domain, rank: 2, pull: 2, tables: frozen}"], "students.distill.sharing.tables: is for the teacher's embeddings, and these students begin as copies of their domain model. Leave tables and pull out."),
+    ([*COPIES, "students.distill.sharing={source: domain, pull: 2}"], "students.distill.sharing.pull: is for the teacher's embeddings, and these students begin as copies of their domain model. Leave pull out; rate: 0 freezes a copy."),
+    ([*COPIES, "students.distill.sharing={source: domain, rank: 2, rate: 0}"], "students.distill.sharing.rank: differences from the domain model learn nothing at rate: 0. Leave it out, or raise the rate."),
     (["students.distill.history.length=0"], "expected a number of at least 1, not 0."),
     (["data.user=", "students.distill.ranking.weight=1"], "students.distill.ranking: which rows are to be compared is open: there is neither data.user nor a group. Name a column of users or sessions."),
     (["students.distill.ranking={weight: 1, loss: listwise_softmax}"], "students.distill.ranking.loss: shares of exp(log-odds) pull against calibration, and the serving head would follow. Use listwise, or logit.head: auxiliary."),
@@ -161,6 +169,52 @@ def test_representations_of_several_teachers_are_a_warning(sample: Loads) -> Non
     [fault] = warnings(sample(None, *crossed, "students.distill.representation.weight=1"))
     assert (fault.where, "no common axes" in fault.what) == ("students.distill.representation", True)
     assert warnings(sample(None, *crossed)) == []
+
+
+def test_scores_that_leak_are_a_warning_of_each_teacher(sample: Loads) -> None:
+    """Nothing is said of sound ones, nor of a table from outside, of which nobody knows before it is read."""
+    sample(None)
+    leaky = "{model: {class: toys.Tower}, score: {kind: in_sample}}"
+    sound = "{model: {class: toys.Tower}}"
+    recipe = sample(
+        {"rows.parquet": "recipe.yaml"}, "teacher.score.kind=in_sample", f"teachers={{a: {sound}, b: {leaky}}}"
+    )
+    found = warnings(recipe)
+    assert [fault.where for fault in found] == ["teacher.score.kind", "teachers.b.score.kind"]
+    assert all("leak their labels" in fault.what for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "idle"),
+    [
+        (["students.distill.logit.adapter={}"], ["logit.adapter"]),
+        (
+            ["teacher.seeds=2", "students.distill.logit={certainty: 1, combine: {gate: true}}"],
+            ["logit.certainty", "logit.combine"],
+        ),
+        (["students.distill.schedule.decay=linear"], ["schedule"]),
+        (["students.distill.schedule.decay=linear", "students.distill.representation.weight=1"], []),
+        (
+            [
+                "students.distill.schedule.decay=linear",
+                "students.distill.logit.adapter={}",
+                "students.distill.ranking.weight=1",
+            ],
+            [],
+        ),
+        (["students.distill.logit={head: auxiliary, adapter: {weight: 1}}"], []),
+        ([], []),
+    ],
+)
+def test_what_refines_or_paces_marks_of_no_weight_is_a_warning(
+    sample: Loads, overrides: list[str], idle: list[str]
+) -> None:
+    """No fault: sweeps switch marks off by their weight. The order within a user, and a second head, hear them too."""
+    sample(None)
+    here = {"rows.parquet": "recipe.yaml"}
+    assert warnings(sample(here, *overrides)) == []
+    found = warnings(sample(here, *overrides, "students.distill.logit.weight=0"))
+    assert [fault.where for fault in found] == [f"students.distill.{name}" for name in idle]
 
 
 def test_no_warning_without_a_reason(sample: Loads) -> None:

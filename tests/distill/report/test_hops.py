@@ -68,6 +68,22 @@ def test_rows_without_a_domain_model_leave_the_whole_undefined() -> None:
     found = table(covered=False)
     assert {row["vertical"] for row in found["students"] if row["ne_domain"] is None} == {"trains"}
     assert found["summary"]["ne_domain"] is None
+    assert found["undefined"]["ne_domain"] == "they did not score all test rows"
+
+
+def test_a_hop_without_a_share_says_why() -> None:
+    """Domain models that know nothing have no lead that students could gain; the teacher's over them grew."""
+    dull = {name: one._replace(teacher=np.zeros_like(one.teacher)) for name, one in heard().items()}
+    found = with_hops(leaderboard(RESULTS, QUICK), RESULTS, dull, QUICK, seed=0)
+    why = "the domain model is not better than the control"
+    names = ("gap_closed_domain_to_student", "gap_closed_domain_to_student_low", "gap_closed_domain_to_student_high")
+    assert [found["summary"][name] for name in names] == [None] * 3
+    assert [found["undefined"][name] for name in names] == [why] * 3
+    assert "gap_closed_teacher_to_domain" not in found["undefined"]
+    (line,) = [one for one in sentences(found, 0.95) if one.startswith("NE of the domain models")]
+    assert line.endswith(f"What share of their lead the students gained is undefined: {why}.")
+    grown = -100 * found["summary"]["gap_closed_teacher_to_domain"]
+    assert f"The teacher's lead over them is {grown:.0f} % wider than over the controls." in line
 
 
 def test_a_sentence_says_it() -> None:

@@ -246,9 +246,21 @@ class TestSentences:
             "NE is 0.8103 for the controls, 0.7887 for the students, 0.7532 for the teacher: a gain of +0.0216." in said
         )
         assert (
-            "The students gained 38 % of the teacher's lead over the controls (95 % interval 36 to 39 %). That share "
-            "by vertical: mean 17 %, median 21 %, all rows without the ten verticals that gain most 15 %." in said
+            "The students gained 38 % of the teacher's lead over the controls (95 % interval 36 to 39 %). By vertical, "
+            "that is: mean 17 %, median 21 %, all rows without the ten verticals that gain most 15 %." in said
         )
+
+    def test_a_lead_that_grew_is_no_negative_share(self) -> None:
+        """The lead over a student that lost two tenths is twelve tenths of that over its control."""
+        lost = {"gap_closed": -0.2, "gap_closed_low": -0.4, "gap_closed_high": 0.1, "gap_closed_median": -2.48}
+        table = table_of(row("a", "hurt", -0.01, gap_closed=-2.48), **lost)
+        said = self.said(table)
+        assert (
+            "The teacher's lead over the students is 20 % wider than over the controls (95 % interval 40 % wider to "
+            "10 % narrower). By vertical, that is: mean 17 %, median 248 % wider, all rows" in said
+        )
+        assert "248 % wider" in shown(table) and "248 % wider" in markdown(table)
+        assert "-248" not in shown(table) + markdown(table) + said
 
     def test_who_is_nearest_to_a_verdict(self) -> None:
         wanted = {"a": 5000, "b": 700, "c": None, "d": 60, "e": 90_000}
