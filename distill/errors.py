@@ -80,15 +80,15 @@ class TrainingError(DistillError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that looks most like `name`, or None where nothing does.
+    """The valid name that looks most like `name`, in whichever case it is written, or None where nothing does.
 
-    >>> nearest("studnets", ["students", "teacher"])
-    'students'
+    >>> nearest("studnets", ["students", "teacher"]), nearest("LABEL", ["lapel", "Label"])
+    ('students', 'Label')
     """
-    names = list(valid)
-    swapped = [other for other in names if sorted(other) == sorted(name)]
-    matches = swapped or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    meant, names = name.casefold(), {other.casefold(): other for other in valid}
+    swapped = [other for other in names if sorted(other) == sorted(meant)]
+    matches = [meant] if meant in names else swapped or difflib.get_close_matches(meant, names, n=1, cutoff=0.6)
+    return names[matches[0]] if matches else None
 
 
 def suggestion(name: str, valid: Sequence[str], most: int = LISTED) -> str:
