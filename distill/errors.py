@@ -97,6 +97,14 @@ def suggestion(name: str, valid: Sequence[str], most: int = LISTED) -> str:
     >>> suggestion("studnets", ["students", "teacher"])
     'Did you mean "students"?'
     """
-    match, names = nearest(name, valid), sorted(valid)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(names[:most])}{more}."
+    match = nearest(name, valid)
+    return f'Did you mean "{match}"?' if match else f"Valid: {listed(sorted(valid), most)}."
+
+
+def listed(names: Sequence[str], most: int = LISTED) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

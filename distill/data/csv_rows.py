@@ -32,10 +32,12 @@ class Converted(NamedTuple):
     Attributes:
         path: the Parquet file.
         skipped: how many rows were left out.
+        lines: the first of them, and what is wrong with them.
     """
 
     path: Path
-    skipped: int
+    skipped: int = 0
+    lines: Sequence[str] = ()
 
 
 def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> Converted:
@@ -53,26 +55,30 @@ def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> C
     manifest = unsealed(folder)
     if manifest is None:
         with whole_folder(folder) as draft:
-            skipped = _convert(file, numbers, skip, draft)
-            seal(draft, {"skipped": skipped})
-        manifest = {"skipped": skipped}
-    return Converted(folder / "rows.parquet", manifest["skipped"])
+            bad = _convert(file, numbers, skip, draft)
+            manifest = {
+                "skipped": len(bad),
+                "lines": [f"line {entry.line} {entry.what}" for entry in bad[:LISTED]],
+            }
+            seal(draft, manifest)
+    return Converted(folder / "rows.parquet", manifest["skipped"], manifest.get("lines", ()))
 
 
-def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> int:
+def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> list[Bad]:
+    """Writes the Parquet; returns the rows that were left out, in their order."""
     clean, bad = file, list(bad_lines(file))
     if bad:  # Those that are refused, too, so that a row of another fault is told in the same breath.
         clean = folder / "clean.csv"
         _without(file, {entry.line for entry in bad}, clean)
     frame = pl.scan_csv(clean, infer_schema_length=None, glob=False)
     frame, odd = _numbered(frame, numbers)
-    said = [entry for entry in bad if entry.what] + _odd_lines(odd, [entry.line for entry in bad])
+    said = sorted([entry for entry in bad if entry.what] + _odd_lines(odd, [entry.line for entry in bad]))
     if said and not skip:
-        raise DataError(*_told(file, sorted(said)))
+        raise DataError(*_told(file, said))
     frame.sink_parquet(folder / "rows.parquet")
     if clean != file:
         clean.unlink()
-    return len(said)
+    return said
 
 
 def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:

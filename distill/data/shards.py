@@ -78,6 +78,9 @@ class Encoding:
         settings: what their columns mean.
         folder: where shards are kept.
         log: what they are shards of (`distill.data.leftovers`).
+
+    Raises:
+        DataError: a file has none of the columns.
     """
 
     def __init__(self, source: Source, settings: DataSettings, folder: Path, log: str = "") -> None:
@@ -85,6 +88,7 @@ class Encoding:
         self.faults = Faults(source.place)
         self.desk = Desk(source, settings, self.faults)
         self.coders = [*roles.coders(self.desk), *columns.coders(self.desk)]
+        source.recognise(self.faults.columns)
 
     def shards(self, bar: Bar | None = None) -> list[Shard]:
         """All shards, in the order of the rows; those that are not there yet are made.
