@@ -77,6 +77,27 @@ def test_synth_writes_a_world(tmp_path):
     assert len(pl.read_parquet(path)) == 400
 
 
+@pytest.mark.parametrize("extras", [[], ["position_bias=1", "conversion_delay=2"]])
+def test_the_section_of_a_world_can_be_pasted(tmp_path, extras):
+    path = tmp_path / "world.parquet"
+    shown = call("synth", path, "rows=400", "users=20", "items=40", *extras)
+    pasted = YAML(typ="safe").load(shown[shown.index("\ndata:") :])["data"]
+    impressions = load(DataSettings.model_validate(pasted), tmp_path / "store")
+    assert impressions.rows == 400 and impressions.tasks == (("click", "conversion") if extras else ("click",))
+    read = set(impressions.settings.features) - {"clicked"} | {"hist_items", "hist_verticals", "row_id", "time"}
+    known = read | {"label", "vertical", "domain", "split", "user_id", "day", "p_true"}
+    beyond = {"converted", "conversion_time", "p_conversion"} if extras else set()
+    assert set(pl.read_parquet(path).columns) == known | beyond
+
+
+def test_the_section_of_a_world_is_that_of_the_recipe(tmp_path):
+    recipe = YAML(typ="safe").load(RECIPE.with_name("synthetic.yaml"))["data"]
+    said = json.loads(call("synth", tmp_path / "world.parquet", "rows=400", "--json", "-"))["data"]
+    assert DataSettings.model_validate(said | {"path": None, "world": recipe["world"]}) == DataSettings.model_validate(
+        recipe
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
