@@ -81,6 +81,19 @@ def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> li
     return said
 
 
+def raw_lines(file: Path | Sequence[Path]) -> pl.LazyFrame:
+    """Each line as one text in the column `line`, null where it is blank; bytes that are no UTF-8 are replaced."""
+    return pl.scan_csv(
+        file,
+        has_header=False,
+        separator="\x1e",
+        quote_char=None,
+        new_columns=["line"],
+        infer_schema=False,
+        encoding="utf8-lossy",
+    )
+
+
 def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:
     """Lines that are no rows, in their order; blank ones say nothing.
 
@@ -89,15 +102,7 @@ def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:
         separator: what stands between fields. Between others than commas no field is quoted, and bytes that are no
             UTF-8 are nobody's fault.
     """
-    lines = pl.scan_csv(
-        file,
-        has_header=False,
-        separator="\x1e",
-        quote_char=None,
-        new_columns=["line"],
-        infer_schema=False,
-        encoding="utf8-lossy",
-    ).with_row_index("number", offset=1)
+    lines = raw_lines(file).with_row_index("number", offset=1)
     quoted = separator == ","
     bare = pl.col("line").str.replace_all(r'"[^"]*"', "", literal=False) if quoted else pl.col("line")
     if quoted and lines.select(bare.str.contains('"', literal=True).any()).collect(engine="streaming").item():

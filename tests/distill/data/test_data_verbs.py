@@ -14,7 +14,7 @@ from distill.data.settings import DataSettings
 from distill.data.synthetic import generate
 from distill.data.world import World
 from distill.errors import RecipeError
-from tests.distill.data.test_public import write_frappe
+from tests.distill.data.published import write_frappe
 
 RECIPE = Path(__file__).resolve().parents[3] / "recipes" / "quickstart.yaml"
 
