@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from distill.data.checks import SHOWN
-from distill.data.csv_rows import Converted, converted
+from distill.data.csv_rows import Converted, converted, raw_lines
 from distill.data.finding import SUFFIXES
 from distill.data.kinds import compatible, describe
 from distill.errors import DataError, Fault, StoreError, listed, suggestion
@@ -17,6 +17,9 @@ from distill.fingerprint import fingerprint
 
 AHEAD = 2
 """Cuts that are read at once: a reader that runs ahead by itself holds all that it has read."""
+
+LONGEST = 60
+"""Most characters of a line that a message shows."""
 
 
 class Cut(NamedTuple):
@@ -208,7 +211,9 @@ def _strange(file: Path, held: Sequence[str], wanted: str) -> Fault:
         return Fault(
             str(file), f"has the columns {listed(held, SHOWN)}, and none of {wanted}.", "Name those that it has."
         )
-    what = f"the first line, {listed(held, SHOWN)}, names none of the columns {wanted}: is the header missing?"
+    text = raw_lines(file).head(1).collect().item() or ""
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    what = f"the first line, `{shown}`, names none of the columns {wanted}: is the header missing?"
     return Fault(f"{file}, line 1", what, "Write the names of the columns there, or correct those of the recipe.")
 
 

@@ -80,9 +80,15 @@ def test_csv_without_a_header_is_one_fault(settings, tmp_path):
     with pytest.raises(DataError) as caught:
         load(settings(path=path, user="user", **PLAIN), tmp_path / "store")
     assert str(caught.value) == (
-        f"{path}, line 1: the first line, 0, v, train, 1.5, x, names none of the columns label, vertical, split, user, "
+        f"{path}, line 1: the first line, `0,v,train,1.5,x`, names none of the columns label, vertical, split, user, "
         "n and 1 more: is the header missing? Write the names of the columns there, or correct those of the recipe."
     )
+
+
+def test_of_a_long_first_line_the_beginning_is_shown(settings, tmp_path):
+    path = csv(tmp_path, "7," * 99 + "7\n" + "1," * 99 + "1\n")
+    with pytest.raises(DataError, match=rf"line 1: the first line, `{'7,' * 30}\.\.\.`, names none"):
+        load(settings(path=path, **PLAIN), tmp_path / "store")
 
 
 def test_each_file_without_a_header_is_named(settings, tmp_path):
