@@ -80,15 +80,15 @@ class TrainingError(DistillError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that looks most like `name`, or None where nothing does.
+    """The valid name that looks most like `name`, in whichever case it is written, or None where nothing does.
 
-    >>> nearest("studnets", ["students", "teacher"])
-    'students'
+    >>> nearest("studnets", ["students", "teacher"]), nearest("LABEL", ["lapel", "Label"])
+    ('students', 'Label')
     """
-    names = list(valid)
-    swapped = [other for other in names if sorted(other) == sorted(name)]
-    matches = swapped or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    meant, names = name.casefold(), {other.casefold(): other for other in valid}
+    swapped = [other for other in names if sorted(other) == sorted(meant)]
+    matches = [meant] if meant in names else swapped or difflib.get_close_matches(meant, names, n=1, cutoff=0.6)
+    return names[matches[0]] if matches else None
 
 
 def suggestion(name: str, valid: Sequence[str], most: int = LISTED) -> str:
@@ -97,6 +97,14 @@ def suggestion(name: str, valid: Sequence[str], most: int = LISTED) -> str:
     >>> suggestion("studnets", ["students", "teacher"])
     'Did you mean "students"?'
     """
-    match, names = nearest(name, valid), sorted(valid)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f'Did you mean "{match}"?' if match else f"Valid: {', '.join(names[:most])}{more}."
+    match = nearest(name, valid)
+    return f'Did you mean "{match}"?' if match else f"Valid: {listed(sorted(valid), most)}."
+
+
+def listed(names: Sequence[str], most: int = LISTED) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

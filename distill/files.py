@@ -85,6 +85,5 @@ def reserve(path: Path) -> None:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 return  # A file system without this call; a full disk is then found out when it happens.
-            raise StoreError(
-                Fault(str(path), f"the disk has no room for {size / 2**20:.0f} MiB.", "Free some.")
-            ) from None
+            remedy = "Free some space; the same command goes on from what is done."
+            raise StoreError(Fault(str(path), f"the disk has no room for {size / 2**20:.0f} MiB.", remedy)) from None

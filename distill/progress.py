@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from distill.printable import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
@@ -75,11 +77,11 @@ class Progress:
             self.cpu[name] = self.cpu.get(name, 0.0) + sum(os.times()[:4]) - spent
 
     def note(self, text: str) -> None:
-        """Says one sentence."""
+        """Says one sentence; control characters in it are written out."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(printable(text), markup=False, highlight=False)
         else:
-            print(text, file=self._out, flush=True)
+            print(printable(text), file=self._out, flush=True)
 
     @contextmanager
     def _written(self, name: str, total: int | None) -> Iterator[Bar]:

@@ -19,7 +19,7 @@ from distill.losses import binary_cross_entropy
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"types", "losses", "metrics", "errors", "files", "fingerprint", "progress", "spent", "columns"},
+    {"types", "losses", "metrics", "errors", "files", "fingerprint", "printable", "progress", "spent", "columns"},
     {"ranker", "layers", "fp8"},
     {
         *("recipe", "data", "knowledge", "store", "member", "sampling", "feed", "ahead", "stopping"),

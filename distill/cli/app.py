@@ -26,6 +26,7 @@ from distill.cli import (
     verbs,
 )
 from distill.errors import DistillError
+from distill.printable import printable
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped with Ctrl-C, as shells have it."""
@@ -57,8 +58,8 @@ def _stopped() -> None:
 
 
 def _end(code: int, *sentences: str) -> None:
-    for sentence in sentences:
-        print(sentence, file=sys.stderr)
+    for line in (line for sentence in sentences for line in sentence.split("\n")):
+        print(printable(line), file=sys.stderr)
     raise typer.Exit(code) from None
 
 

@@ -11,6 +11,7 @@ from distill.cli import arguments, sweeps
 from distill.cli.tables import emit, silence
 from distill.columns import COLUMNS, SIGNS
 from distill.errors import Fault, RecipeError, suggestion
+from distill.printable import printable
 
 if TYPE_CHECKING:
     from distill.recipe import Recipe
@@ -121,7 +122,7 @@ def _gated(table: dict[str, Any], recipe: "Recipe") -> list[str]:
     refused = _sentences(shipment.refused)
     table["gates"] = {"refused": refused, "registered": shipment.registered}
     for member, version in shipment.registered.items():
-        print(f"gate: {member} passes and is {recipe.gates.alias}: {version}", file=sys.stderr)
+        print(printable(f"gate: {member} passes and is {recipe.gates.alias}: {version}"), file=sys.stderr)
     return refused
 
 
@@ -156,7 +157,7 @@ def _print_one(table: dict[str, Any], recipe: "Recipe", choice: "Choice", json: 
 def _gate(refused: list[str]) -> None:
     """Says on standard error what keeps students back, and ends with 1."""
     for reason in refused:
-        print(f"gate: {reason}", file=sys.stderr)
+        print(printable(f"gate: {reason}"), file=sys.stderr)
     if refused:
         raise typer.Exit(1)
     print("gate: every student passes", file=sys.stderr)

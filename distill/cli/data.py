@@ -89,7 +89,8 @@ def synth(
         raise RecipeError(Fault(str(to), "is there already.", "Remove it, or give another name."))
     with silence(), Progress().stage("synth", world.rows) as bar:
         synthetic.write_to(world, to, bar)
-    emit({"file": str(to), "rows": world.rows, "bytes": to.stat().st_size} | {"world": world.model_dump()}, json)
+    said = {"file": str(to), "rows": world.rows, "bytes": to.stat().st_size, "world": world.model_dump()}
+    emit(said | {"data": world.data | {"path": str(to)}, "warnings": []}, json, _beside_its_section)
 
 
 def _published(name: str, folder: Path, to: Path) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _published(name: str, folder: Path, to: Path) -> dict[str, Any]:
 
 
 def _beside_its_section(table: dict[str, Any]) -> Any:
-    """What is said of a public set, and under it the section as a recipe wants it."""
+    """What is said of a file that was written, and under it the section as a recipe wants it."""
     from rich.console import Group
 
     from distill.recipe.showing import written

@@ -8,6 +8,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distill.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -47,7 +49,8 @@ def emit(table: Table, to: str | None, render: "Callable[[Table], RenderableType
     Args:
         table: plain values. Numbers that do not exist, infinite ones among them, become null in JSON.
         to: a file, `-` for standard output, or None.
-        render: how it looks on a terminal; otherwise a heading and a few lines for each entry.
+        render: how it looks on a terminal, where control characters are written out; otherwise a heading and a few
+            lines for each entry.
     """
     text = json.dumps(_finite(table), indent=1, ensure_ascii=False, allow_nan=False)
     if to == "-":
@@ -58,7 +61,8 @@ def emit(table: Table, to: str | None, render: "Callable[[Table], RenderableType
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else PIPED, markup=False, highlight=False)
-    for part in [render(table)] if render else parts(table):
+    shown = printable(table)
+    for part in [render(shown)] if render else parts(shown):
         console.print(part)
 
 

@@ -61,8 +61,13 @@ class Assembly:
             "parts": self._parts(),
             "constants": self._constants(),
             "times": self.shards[0].manifest["notes"].get("time"),
-            "skipped": sum(table.skipped for table in self.source.tables),
+            "skipped": self._skipped(),
         }
+
+    def _skipped(self) -> list[tuple[str, int, list[str]]]:
+        """The files that lost rows: how many, and the first of them."""
+        tables = zip(self.source.files, self.source.tables, strict=True)
+        return [(str(file), table.skipped, list(table.lines)) for file, table in tables if table.skipped]
 
     def _words(self, name: str) -> list[str]:
         return [word for shard in self.shards for word in shard.words.get(name, ())]

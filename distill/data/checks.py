@@ -13,7 +13,7 @@ Place = Callable[[str, int | None], str]
 """How a fault names a column, or the value of one of its rows."""
 
 SHOWN = 5
-"""Most odd values that a message shows."""
+"""Most odd values, or columns, that a message shows."""
 
 
 @dataclass
@@ -41,6 +41,11 @@ class Faults:
 
     def __bool__(self) -> bool:
         return bool(self._found or self._tallies)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns whose faults were or are gathered, in their order."""
+        return [column for column in self._columns if column]
 
     @contextmanager
     def gathering(self, *columns: str) -> Iterator[None]:

@@ -23,6 +23,7 @@ from distill.data.settings import Bucketised, Categorical, Cross, Numeric, Vecto
 from distill.data.tables import columns
 
 POLICY = "Say what a missing value becomes: `missing: mean`, `zero` or `indicator`."
+NO_VECTOR = "Say what a missing vector becomes, `missing: zero`, or leave such rows out."
 
 
 def coders(desk: Desk, names: Container[str] | None = None) -> Iterator[Coder]:
@@ -126,16 +127,21 @@ class Fixed(Coder):
     def code(self, block: Block) -> None:
         (column,), width = self.columns, self.feature.width
         raw = block.frame[column]
-        absent = raw.is_null().to_numpy() if self.feature.missing == "zero" else np.zeros(len(raw), dtype=bool)
+        absent = raw.is_null().to_numpy()
         values = kinds.lists(raw, self.where)
-        wrong = (values.list.len() != width).fill_null(True).to_numpy() & ~absent
+        lengths = values.list.len().fill_null(0).to_numpy().astype(np.float64)
+        whole = ~absent & (lengths == width)
         found = np.zeros((len(raw), width), dtype=np.float64)
-        flat = kinds.numbers(values.filter(~(wrong | absent)).explode(), self.where)
-        found[~(wrong | absent)] = flat.reshape(-1, width)
+        found[whole] = kinds.numbers(values.filter(whole).explode(), self.where).reshape(-1, width)
         refuse = self.desk.faults.refuse
-        refuse(wrong, column, block.first, f"has not {width} numbers")
+        if self.feature.missing == "refuse":
+            refuse(absent, column, block.first, "is null", NO_VECTOR)
+        what = f"has not {width} numbers (its `width`), but {{odd}}"
+        remedy = "Mend such rows, or give the `width` that all have."
+        refuse(~(whole | absent), column, block.first, what, remedy, odd=lengths)
         holes = ~np.isfinite(found).all(axis=1)
-        refuse(holes, column, block.first, "holds null, NaN or an infinite number")
+        remedy = "Mend such rows, or make the whole vector null and say `missing: zero`."
+        refuse(holes, column, block.first, "holds a vector with null, NaN or an infinite number in it", remedy)
         block.digest.add((of_numbers(found) * self.odd).sum(axis=1))
         block.rows[self.key] = found.astype(np.float32)
         note_missing(block, self.key, absent)

@@ -32,10 +32,12 @@ class Converted(NamedTuple):
     Attributes:
         path: the Parquet file.
         skipped: how many rows were left out.
+        lines: the first of them, and what is wrong with them.
     """
 
     path: Path
-    skipped: int
+    skipped: int = 0
+    lines: Sequence[str] = ()
 
 
 def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> Converted:
@@ -53,26 +55,43 @@ def converted(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> C
     manifest = unsealed(folder)
     if manifest is None:
         with whole_folder(folder) as draft:
-            skipped = _convert(file, numbers, skip, draft)
-            seal(draft, {"skipped": skipped})
-        manifest = {"skipped": skipped}
-    return Converted(folder / "rows.parquet", manifest["skipped"])
+            bad = _convert(file, numbers, skip, draft)
+            manifest = {
+                "skipped": len(bad),
+                "lines": [f"line {entry.line} {entry.what}" for entry in bad[:LISTED]],
+            }
+            seal(draft, manifest)
+    return Converted(folder / "rows.parquet", manifest["skipped"], manifest.get("lines", ()))
 
 
-def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> int:
+def _convert(file: Path, numbers: Sequence[str], skip: bool, folder: Path) -> list[Bad]:
+    """Writes the Parquet; returns the rows that were left out, in their order."""
     clean, bad = file, list(bad_lines(file))
     if bad:  # Those that are refused, too, so that a row of another fault is told in the same breath.
         clean = folder / "clean.csv"
         _without(file, {entry.line for entry in bad}, clean)
     frame = pl.scan_csv(clean, infer_schema_length=None, glob=False)
     frame, odd = _numbered(frame, numbers)
-    said = [entry for entry in bad if entry.what] + _odd_lines(odd, [entry.line for entry in bad])
+    said = sorted([entry for entry in bad if entry.what] + _odd_lines(odd, [entry.line for entry in bad]))
     if said and not skip:
-        raise DataError(*_told(file, sorted(said)))
+        raise DataError(*_told(file, said))
     frame.sink_parquet(folder / "rows.parquet")
     if clean != file:
         clean.unlink()
-    return len(said)
+    return said
+
+
+def raw_lines(file: Path | Sequence[Path]) -> pl.LazyFrame:
+    """Each line as one text in the column `line`, null where it is blank; bytes that are no UTF-8 are replaced."""
+    return pl.scan_csv(
+        file,
+        has_header=False,
+        separator="\x1e",
+        quote_char=None,
+        new_columns=["line"],
+        infer_schema=False,
+        encoding="utf8-lossy",
+    )
 
 
 def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:
@@ -83,15 +102,7 @@ def bad_lines(file: Path, separator: str = ",") -> Iterator[Bad]:
         separator: what stands between fields. Between others than commas no field is quoted, and bytes that are no
             UTF-8 are nobody's fault.
     """
-    lines = pl.scan_csv(
-        file,
-        has_header=False,
-        separator="\x1e",
-        quote_char=None,
-        new_columns=["line"],
-        infer_schema=False,
-        encoding="utf8-lossy",
-    ).with_row_index("number", offset=1)
+    lines = raw_lines(file).with_row_index("number", offset=1)
     quoted = separator == ","
     bare = pl.col("line").str.replace_all(r'"[^"]*"', "", literal=False) if quoted else pl.col("line")
     if quoted and lines.select(bare.str.contains('"', literal=True).any()).collect(engine="streaming").item():

@@ -70,6 +70,7 @@ class Events(Coder):
             found, marks = self.ids[use.column].codes(values)
             block.digest.add(of_lists(marks, kept))
             codes.append(found)
+            self._note_nulls(use.column, values, kept, block)
         if self.times:
             codes.append(self._gaps(flat[self.times], kept, block))
         block.rows[self.key] = kept
@@ -99,6 +100,12 @@ class Events(Coder):
         late = self._rows(seconds <= 0, kept)
         block.notes.setdefault("late", {})[self.key] = [int(late.sum()), block.first + int(late.argmax())]
         return (1 + np.floor(np.log2(1 + np.clip(seconds, 0, 2.0 ** (GAPS - 3))))).astype(np.int32)
+
+    def _note_nulls(self, column: str, values: pl.Series, kept: NDArray[np.int32], block: Block) -> None:
+        """How many entries are null, and in which row the first; what is stored of a hashed one does not tell."""
+        if values.null_count():
+            first = block.first + int(self._rows(values.is_null().to_numpy(), kept).argmax())
+            block.notes.setdefault("nulls", {}).setdefault(self.key, {})[column] = [values.null_count(), first]
 
     def _rows(self, events: NDArray[np.bool_], kept: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which rows have such an event."""

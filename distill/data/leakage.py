@@ -47,6 +47,7 @@ class Every:
         names = ("vertical", "split", "label", "valid")
         self.vertical, self.split, self.label, self.valid = (opened(base / f"{name}.npy") for name in names)
         self.time = opened(base / "time.npy") if settings.time else None
+        self.user = opened(base / "user.npy") if settings.user else None
 
 
 class Sample:

@@ -37,16 +37,20 @@ def make(source: Source, settings: DataSettings, target: Path, progress: Progres
 
     Returns:
         The shards of the data set.
+
+    Raises:
+        DataError: everything that is wrong with the rows, all at once.
+        StoreError: something cannot be written; how much is encoded, and kept, is said.
     """
     folder = target.parent
     if progress is not None and target.exists():  # Otherwise it would have been found whole.
         what = f"warning: {target}, or a block of it, was damaged; it is made again."
         progress.note(f"{what} distill doctor looks at every byte of a store.")
     with encoding(folder):
-        shards = _encoded(source, settings, folder / "shards", progress)
-        shutil.rmtree(target, ignore_errors=True)
-        with whole_folder(target) as draft:
-            seal(draft, _assembled(source, settings, shards, draft, target))
+        whole = Encoding(source, settings, folder / "shards", _log(settings))
+        with whole.kept():
+            shards = _encoded(whole, progress)
+            _write(source, settings, shards, target)
     clear(folder, _log(settings), list(source.digests))
     return shards
 
@@ -58,12 +62,17 @@ def _log(settings: DataSettings) -> str:
     return fingerprint(FORMAT, settings.model_dump_json(exclude=BESIDE | moving), where)
 
 
-def _encoded(source: Source, settings: DataSettings, folder: Path, progress: Progress | None) -> list[Shard]:
-    whole = Encoding(source, settings, folder, _log(settings))
+def _encoded(whole: Encoding, progress: Progress | None) -> list[Shard]:
     if progress is None:
         return whole.shards()
-    with progress.stage("encode", source.rows) as bar:
+    with progress.stage("encode", whole.source.rows) as bar:
         return whole.shards(bar)
+
+
+def _write(source: Source, settings: DataSettings, shards: Sequence[Shard], target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    with whole_folder(target) as draft:
+        seal(draft, _assembled(source, settings, shards, draft, target))
 
 
 def _assembled(

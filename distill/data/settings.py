@@ -202,7 +202,7 @@ class DataSettings(Settings):
     time: str | None = None
     """Column of times: numbers, dates or datetimes. Rows of one time are never split by time-ahead scoring."""
     user: str | None = None
-    """Column that names the user or session: groups of GAUC, clusters of the bootstrap."""
+    """Column that names the user or session: groups of GAUC, clusters of the bootstrap. Null is one user, too."""
     weight: str | None = None
     """Column of row weights."""
     split: Split
@@ -212,7 +212,7 @@ class DataSettings(Settings):
     negatives: Negatives = Negatives()
     """Down-sampling of rows without a click."""
     on_bad_rows: Literal["error", "skip"] = "error"
-    """What a row of CSV that cannot be read costs: all of it, or that row, counted in a warning."""
+    """What a row of CSV that cannot be read costs: all of it, or that row, told in a warning with its line."""
     block: int = Field(default=131_072, ge=1)
     """Rows that are encoded at once. Memory grows with them and not with the log; an interrupted encoding goes on from
     the last whole block."""

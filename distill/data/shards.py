@@ -11,6 +11,7 @@ encoding that was interrupted goes on behind its last shard, and when a day is a
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from distill.data.kinds import widened
 from distill.data.sealed import read_frame, seal, unsealed, write_frame
 from distill.data.settings import DataSettings, SplitByTime
 from distill.data.source import Cut, Source
-from distill.errors import DataError, Fault
+from distill.errors import DataError, Fault, StoreError
 from distill.files import whole_folder
 from distill.fingerprint import fingerprint
 from distill.progress import Bar
@@ -78,6 +79,9 @@ class Encoding:
         settings: what their columns mean.
         folder: where shards are kept.
         log: what they are shards of (`distill.data.leftovers`).
+
+    Raises:
+        DataError: a file has none of the columns.
     """
 
     def __init__(self, source: Source, settings: DataSettings, folder: Path, log: str = "") -> None:
@@ -85,6 +89,8 @@ class Encoding:
         self.faults = Faults(source.place)
         self.desk = Desk(source, settings, self.faults)
         self.coders = [*roles.coders(self.desk), *columns.coders(self.desk)]
+        source.recognise(self.faults.columns)
+        self.done = 0
 
     def shards(self, bar: Bar | None = None) -> list[Shard]:
         """All shards, in the order of the rows; those that are not there yet are made.
@@ -97,6 +103,7 @@ class Encoding:
         cuts = self.source.cuts(self.settings.block)
         names = list(self._names(cuts))
         found = list(self._known(names))
+        self.done = len(found)
         if bar is not None and found:
             known = sum(shard.rows for shard in found)
             bar.advance(known, f"{known:,} of them were there")
@@ -105,10 +112,31 @@ class Encoding:
             shard = self._encode(cut, frame, self.folder / name)
             if shard is not None:
                 found.append(shard)
+                self.done += 1
             if bar is not None:
                 bar.advance(cut.rows)
         self._close()
         return found
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Where the disk fills up, or nothing can be written for another reason, says what is kept of the encoding.
+
+        Raises:
+            StoreError: for whatever could not be written.
+        """
+        try:
+            yield
+        except (OSError, StoreError) as error:
+            reason = Fault(str(self.folder), f"cannot be written: {getattr(error, 'strerror', None) or error}.")
+            faults = error.faults if isinstance(error, StoreError) else [reason]
+            raise StoreError(*(fault._replace(remedy=self._going_on(fault.remedy)) for fault in faults)) from error
+
+    def _going_on(self, remedy: str) -> str:
+        if not self.done:
+            return remedy
+        kept = f"{self.done:,} of {len(self.source.cuts(self.settings.block)):,} blocks are encoded and kept"
+        return f"{remedy} {kept}." if remedy else f"{kept}; the same command goes on behind them."
 
     def _names(self, cuts: Sequence[Cut]) -> Iterator[str]:
         split = {"split"} if isinstance(self.settings.split, SplitByTime) else set()

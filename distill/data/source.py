@@ -8,14 +8,18 @@ from typing import NamedTuple
 
 import polars as pl
 
-from distill.data.csv_rows import Converted, converted
+from distill.data.checks import SHOWN
+from distill.data.csv_rows import Converted, converted, raw_lines
 from distill.data.finding import SUFFIXES
 from distill.data.kinds import compatible, describe
-from distill.errors import DataError, Fault, StoreError, suggestion
+from distill.errors import DataError, Fault, StoreError, listed, suggestion
 from distill.fingerprint import fingerprint
 
 AHEAD = 2
 """Cuts that are read at once: a reader that runs ahead by itself holds all that it has read."""
+
+LONGEST = 60
+"""Most characters of a line that a message shows."""
 
 
 class Cut(NamedTuple):
@@ -76,7 +80,7 @@ class Source:
 
     def _parquet(self, number: int, file: Path) -> Converted:
         if file.suffix.lower() != ".csv":
-            return Converted(file, 0)
+            return Converted(file)
         assert self.folder is not None, "CSV needs a place"
         name = fingerprint(self.digests[number], sorted(self.numbers), self.skip)
         return converted(file, self.numbers, self.skip, self.folder / f"csv-{name}")
@@ -186,6 +190,31 @@ class Source:
                 )
             )
         return [kind for _, kind in typed]
+
+    def recognise(self, columns: Sequence[str]) -> None:
+        """Tells files that have none of the columns in one sentence each: of CSV, such a first line is hardly a header.
+
+        Raises:
+            DataError: there are such files.
+        """
+        strange = [
+            (file, list(schema))
+            for file, schema in zip(self.files, self.schemas, strict=True)
+            if not any(column in schema for column in columns)
+        ]
+        if strange:
+            raise DataError(*(_strange(file, held, listed(columns, SHOWN)) for file, held in strange))
+
+
+def _strange(file: Path, held: Sequence[str], wanted: str) -> Fault:
+    if file.suffix.lower() != ".csv":
+        return Fault(
+            str(file), f"has the columns {listed(held, SHOWN)}, and none of {wanted}.", "Name those that it has."
+        )
+    text = raw_lines(file).head(1).collect().item() or ""
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    what = f"the first line, `{shown}`, names none of the columns {wanted}: is the header missing?"
+    return Fault(f"{file}, line 1", what, "Write the names of the columns there, or correct those of the recipe.")
 
 
 @contextmanager

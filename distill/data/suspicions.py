@@ -1,18 +1,21 @@
 """What is allowed in impressions but probably not meant, as warnings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.data.csv_rows import LISTED
 from distill.data.leakage import Every, Sample, alone, late_events, one_sided, own_history, tells, turned
 from distill.data.novelty import untaught
-from distill.data.settings import Bucketised, Categorical, Cross, DataSettings, Numeric
+from distill.data.settings import Bucketised, Categorical, Cross, DataSettings, MultiValued, Numeric
 from distill.data.settings import Sequence as History
 from distill.data.shards import Shard
 from distill.data.split import NAMES, TEST, TRAIN, VALID
+from distill.data.vocabulary import MISSING
+from distill.errors import listed
 
 CROWDED = 0.05
 """Share of values that share a bucket with others from which on a hash is said to be too small."""
@@ -36,8 +39,8 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
     every = Every(settings, base, list(manifest["domains"]))
     found = [*_of_splits(every), *_of_verticals(every)]
     found += _of_times(every, settings, manifest["times"])
-    if manifest["skipped"]:
-        found.append(f"{manifest['skipped']} rows of CSV could not be read and were left out.")
+    found += _of_users(every, settings)
+    found += _of_skipped(manifest["skipped"])
     sample = Sample(every, shards)
     for number, (name, feature) in enumerate(settings.features.items()):
         if isinstance(feature, Categorical | Cross | Numeric | Bucketised):
@@ -45,6 +48,8 @@ def suspicions(settings: DataSettings, shards: Sequence[Shard], base: Path, mani
             found += _of_feature(name, values, sample, ordered=isinstance(feature, Numeric | Bucketised))
         if isinstance(feature, Categorical | Cross) and feature.hash:
             found += _of_hash(name, crowding(shards, f"f{number}", feature.hash), feature.hash)
+        if isinstance(feature, History | MultiValued):
+            found += _of_nulls(name, feature, f"f{number}", shards)
         if isinstance(feature, History):
             found += [*late_events(name, f"f{number}", shards), *own_history(settings, name, feature, shards)]
             found += turned(name, feature, f"f{number}", shards)
@@ -139,6 +144,38 @@ def _of_times(every: Every, settings: DataSettings, kind: str | None) -> list[st
     return [f"Times of `{settings.time}` reach {latest:.3g}, which in seconds is no date: are they milliseconds?"]
 
 
+def _of_users(every: Every, settings: DataSettings) -> list[str]:
+    """Rows of nobody."""
+    if every.user is None:
+        return []
+    nobody = np.flatnonzero(every.user == MISSING)
+    if not len(nobody):
+        return []
+    what = f"The user `{settings.user}` is null in {len(nobody):,} rows (first in row {nobody[0]})"
+    return [f"{what}: they count as one user. Name the session there, or leave them out."]
+
+
+def _of_nulls(name: str, feature: History | MultiValued, key: str, shards: Sequence[Shard]) -> Iterator[str]:
+    """Entries of lists that are null."""
+    noted = [shard.manifest["notes"].get("nulls", {}).get(key, {}) for shard in shards]
+    events = sum(shard.manifest["events"][key] for shard in shards)
+    kind = "history" if isinstance(feature, History) else "set"
+    for column in dict.fromkeys(column for one in noted for column in one):
+        counts = [one[column] for one in noted if column in one]
+        what = f"{sum(count for count, _ in counts):,} of {events:,} entries of `{column}` in the {kind} `{name}`"
+        yield f"{what} are null (first in row {counts[0][1]}): null counts as one more id."
+
+
+def _of_skipped(skipped: Sequence[tuple[str, int, Sequence[str]]]) -> Iterator[str]:
+    """Rows of CSV that were left out, file by file."""
+    for file, count, lines in skipped[:LISTED]:
+        more = f"; and {count - len(lines):,} more" if count > len(lines) else ""
+        yield f"{file}: {count:,} rows could not be read and were left out: {'; '.join(lines)}{more}."
+    rest = [count for _, count, _ in skipped[LISTED:]]
+    if rest:
+        yield f"{len(rest):,} more files of CSV lack {sum(rest):,} rows that could not be read."
+
+
 def _of_verticals(every: Every) -> list[str]:
     """Verticals that get no student, or one that nothing can be said of."""
     count = len(every.verticals)
@@ -152,6 +189,5 @@ def _of_verticals(every: Every) -> list[str]:
     for what, rows in lacking.items():
         names = [every.verticals[i] for i in np.flatnonzero(np.bincount(every.vertical[rows], minlength=count) == 0)]
         if names:
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            found.append(f"{len(names)} of {count} verticals have {what}: {shown}.")
+            found.append(f"{len(names)} of {count} verticals have {what}: {listed(names, 5)}.")
     return found

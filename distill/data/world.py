@@ -1,5 +1,7 @@
 """The settings of a generated world of impressions (`distill.data.synthetic`)."""
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from distill.types import Settings
@@ -33,6 +35,21 @@ class World(Settings):
     before it is known), `conversion_time` and `p_conversion`."""
     teacher_delay: float | None = Field(default=None, ge=0)
     """Days by which a teacher's picture of tastes is old; where given there is a column `p_teacher`."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The `data:` section that fits what is generated (`synthetic.generate`), but for its path."""
+        features: dict[str, Any] = {"item_id": {"kind": "categorical", "hide": 0.1}}  # One item in ten is new each day.
+        features |= dict.fromkeys(["hour", "device"], "categorical")
+        features |= {"user_activity": {"kind": "numeric", "transform": ["log1p", "standardise"]}}
+        features |= {"item_age": {"kind": "numeric", "transform": ["standardise"]}}
+        columns = {"hist_items": "item_id", "hist_verticals": None}
+        features |= {"clicked": {"kind": "sequence", "columns": columns, "newest": "first", "length": 10}}
+        if self.position_bias:
+            features["position"] = "categorical"
+        label = {"click": "label", "conversion": "converted"} if self.conversion_delay else "label"
+        roles = {"label": label, "vertical": "vertical", "domain": "domain", "row_id": "row_id", "time": "time"}
+        return roles | {"user": "user_id", "split": {"by": "column", "column": "split"}, "features": features}
 
     @model_validator(mode="after")
     def _large_enough(self) -> "World":

@@ -62,9 +62,9 @@ def rankers() -> list[str]:
 
 def _nearest_class(path: str) -> str | None:
     """The ranker whose class is called most like it, in the same package if there is one."""
-    package, _, name = path.lower().rpartition(".")
-    there_last = sorted(rankers(), key=lambda valid: valid.startswith(f"{package}."))
-    by_name = {valid.lower().rpartition(".")[2]: valid for valid in there_last}
+    package, _, name = path.rpartition(".")
+    there_last = sorted(rankers(), key=lambda valid: valid.startswith(f"{package.lower()}."))
+    by_name = {valid.rpartition(".")[2]: valid for valid in there_last}
     meant = nearest(name, by_name)
     return by_name[meant] if meant else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import WHOLE, Lines
 from distill.data.public.publicset import PublicSet
 
 USER = ["101", "121", "122", "124", "125", "126", "127", "128", "129"]
@@ -58,8 +59,13 @@ def _id() -> pl.Expr:
 
 ALI_CCP = PublicSet(
     name="ali-ccp",
-    files={f"{part}_{split}.csv": () for part in ("sample_skeleton", "common_features") for split in ("train", "test")},
+    files={
+        f"{part}_{split}.csv": tuple(columns)
+        for part, columns in (("sample_skeleton", ROWS), ("common_features", COMMON))
+        for split in ("train", "test")
+    },
     read=_read,
+    lines=Lines(header=False, forms=dict.fromkeys(["click", "conversion", "number"], WHOLE)),
     rows=85_316_519,
     licence="Alibaba Tianchi, CC BY-NC 4.0 as stated there: not commercial.",
     citation="X. Ma et al., Entire Space Multi-Task Model, SIGIR 2018.",

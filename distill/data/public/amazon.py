@@ -5,10 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import NUMBER, WHOLE, Form, Lines
 from distill.data.public.publicset import PublicSet
 
 LIKED = 4
 """The lowest rating that counts as a positive."""
+
+NAME = Form("names", ".")
+FORMS = {"reviewerID": NAME, "asin": NAME, "overall": NUMBER, "unixReviewTime": WHOLE}
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
@@ -29,9 +33,9 @@ def _category(path: Path) -> pl.LazyFrame:
 
 AMAZON = PublicSet(
     name="amazon",
-    files={"reviews_*_5.json*": ()},
+    files={"reviews_*_5.json*": tuple(FORMS)},
     read=_read,
-    separator=None,
+    lines=Lines(None, header=False, forms=FORMS),
     rows=None,
     licence="No licence is stated; published for research.",
     citation="J. McAuley et al., Image-based Recommendations on Styles and Substitutes, SIGIR 2015.",

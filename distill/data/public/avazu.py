@@ -5,11 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import WHOLE, Form, Lines
 from distill.data.public.publicset import PublicSet
 
 PLACES = ["banner_pos", "site_id", "site_domain", "site_category", "app_id", "app_domain", "app_category"]
 DEVICES = ["device_id", "device_ip", "device_model", "device_type", "device_conn_type"]
 OTHERS = ["C1", *(f"C{number}" for number in range(14, 22))]
+HOUR = Form("hours as YYMMDDHH", r"^\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])$")
+WHOLES = ["click", "banner_pos", "device_type", "device_conn_type", *OTHERS]
 COLUMNS = ("id", "click", "hour", *PLACES, *DEVICES, *OTHERS)
 
 
@@ -33,6 +36,7 @@ AVAZU = PublicSet(
     name="avazu",
     files={"train*": COLUMNS},
     read=_read,
+    lines=Lines(forms=dict.fromkeys(WHOLES, WHOLE) | {"hour": HOUR}),
     rows=40_428_967,
     licence="Avazu's terms of the competition on Kaggle: research.",
     citation="S. Wang, W. Cukierski, Click-Through Rate Prediction, Kaggle, 2014.",

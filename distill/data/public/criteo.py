@@ -5,24 +5,27 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import WHOLE, Lines
 from distill.data.public.publicset import PublicSet
 
 COUNTS = [f"I{number}" for number in range(1, 14)]
 CATEGORIES = [f"C{number}" for number in range(1, 27)]
+COLUMNS = ["label", *COUNTS, *CATEGORIES]
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
-    names = ["label", *COUNTS, *CATEGORIES]
     kinds = dict.fromkeys(CATEGORIES, pl.String) | dict.fromkeys(["label", *COUNTS], pl.Int64)
-    rows = pl.scan_csv(files["train.txt"], separator="\t", has_header=False, new_columns=names, schema_overrides=kinds)
+    rows = pl.scan_csv(
+        files["train.txt"], separator="\t", has_header=False, new_columns=COLUMNS, schema_overrides=kinds
+    )
     return rows.with_row_index("row_id").with_columns(vertical=pl.col("C14").fill_null("none"))
 
 
 CRITEO = PublicSet(
     name="criteo",
-    files={"train.txt": ()},
+    files={"train.txt": tuple(COLUMNS)},
     read=_read,
-    separator="\t",
+    lines=Lines("\t", header=False, forms=dict.fromkeys(["label", *COUNTS], WHOLE)),
     rows=45_840_617,
     licence="Criteo's terms of the challenge: research, not commercial.",
     citation="Criteo Labs, Display Advertising Challenge, Kaggle, 2014.",

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import NUMBER, Form, Lines
 from distill.data.public.publicset import PublicSet
+from distill.errors import DataError, Fault
 
 FIELDS = ["user", "item", "daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city"]
 SPLITS = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 """Part of a file's name -> split."""
+
+ID = Form("ids as 12:1", r"^\d+:")
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
@@ -17,7 +21,11 @@ def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
 
 
 def _part(path: Path) -> pl.LazyFrame:
-    split = next(split for word, split in SPLITS.items() if word in path.name)
+    split = next((split for word, split in SPLITS.items() if word in path.name), None)
+    if split is None:
+        raise DataError(
+            Fault(str(path), f"is named after no split: {', '.join(SPLITS)}.", "Rename it, or move it away.")
+        )
     ids = [pl.col(name).str.extract(r"^(\d+):").cast(pl.Int64) for name in FIELDS]
     rows = pl.scan_csv(path, separator=" ", has_header=False, new_columns=["label", *FIELDS], infer_schema=False)
     label = (pl.col("label").cast(pl.Float64) > 0).cast(pl.Int8)
@@ -28,9 +36,9 @@ def _part(path: Path) -> pl.LazyFrame:
 
 FRAPPE = PublicSet(
     name="frappe",
-    files={"*.lib*": ()},
+    files={"*.lib*": ("label", *FIELDS)},
     read=_read,
-    separator=" ",
+    lines=Lines(" ", header=False, forms={"label": NUMBER} | dict.fromkeys(FIELDS, ID)),
     rows=288_609,
     licence="Research, no redistribution without permission.",
     citation="L. Baltrunas et al., Frappe: Understanding the Usage and Perception of Mobile App Recommendations, 2015.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import NUMBER, WHOLE, Lines
 from distill.data.public.publicset import PublicSet
 
 LOG = ("user_id", "video_id", "date", "hourmin", "time_ms", "is_click", "is_like", "is_rand", "tab")
@@ -34,6 +35,7 @@ KUAIRAND = PublicSet(
         "video_features_basic*.csv": ("video_id", "video_duration", *VIDEO),
     },
     read=_read,
+    lines=Lines(forms=dict.fromkeys(LOG, WHOLE) | {"video_duration": NUMBER}),
     rows=None,
     licence="Kuaishou, CC BY-SA 4.0 as stated there.",
     citation="C. Gao et al., KuaiRand: An Unbiased Sequential Recommendation Dataset, CIKM 2022.",

@@ -5,28 +5,26 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import WHOLE, Lines, fields
 from distill.data.public.publicset import PublicSet
 
 LIKED = 4
 """The lowest rating that counts as a positive."""
 
+SEPARATOR = "::"
 
-def _table(paths: list[Path], names: list[str]) -> pl.LazyFrame:
-    """Fields between double colons, in Latin-1: read by line, since a separator of CSV is one character."""
-    lines = pl.scan_csv(
-        paths, has_header=False, separator="\x01", quote_char=None, new_columns=["line"], encoding="utf8-lossy"
-    )
-    fields = pl.col("line").str.split_exact("::", len(names) - 1)
-    return lines.select(fields.struct.rename_fields(names).alias("fields")).unnest("fields")
+FILES = {
+    "ratings.dat": ("user_id", "movie_id", "rating", "time"),
+    "users.dat": ("user_id", "gender", "age", "occupation", "zip"),
+    "movies.dat": ("movie_id", "title", "genres"),  # in Latin-1
+}
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
-    ratings = _table(files["ratings.dat"], ["user_id", "movie_id", "rating", "time"])
-    users = _table(files["users.dat"], ["user_id", "gender", "age", "occupation", "zip"])
-    films = _table(files["movies.dat"], ["movie_id", "title", "genres"])
+    ratings, users, films = (fields(files[name], columns, SEPARATOR) for name, columns in FILES.items())
     return (
-        ratings.join(users, on="user_id", how="left", validate="m:1", maintain_order="left")
-        .join(films, on="movie_id", how="left", validate="m:1", maintain_order="left")
+        ratings.join(users, on="user_id", how="left", maintain_order="left")
+        .join(films, on="movie_id", how="left", maintain_order="left")
         .with_columns(
             pl.col("rating", "time", "user_id", "movie_id").cast(pl.Int64),
             pl.col("genres").str.split("|"),
@@ -42,9 +40,14 @@ def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
 
 MOVIELENS = PublicSet(
     name="movielens",
-    files={"ratings.dat": (), "users.dat": (), "movies.dat": ()},
+    files=FILES,
     read=_read,
-    separator="::",
+    lines=Lines(
+        SEPARATOR,
+        header=False,
+        forms=dict.fromkeys(("user_id", "movie_id", "rating", "time"), WHOLE),
+        keys={"users.dat": "user_id", "movies.dat": "movie_id"},
+    ),
     rows=1_000_209,
     licence="GroupLens: research, no redistribution without permission, not commercial without permission.",
     citation="MovieLens 1M: F. Harper, J. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 2015.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import NUMBER, WHOLE, Form, Lines
 from distill.data.public.publicset import PublicSet
 
 LOG = ("timestamp", "item_id", "position", "click", "propensity_score")
@@ -15,6 +16,8 @@ USER = [f"user_feature_{number}" for number in range(4)]
 ITEM = [f"item_feature_{number}" for number in range(4)]
 PATTERN = "*/*/[amw]*[nl].csv"
 """The log of a policy and campaign: all, men or women."""
+
+TIME = Form("times as 2019-11-24 00:00:17+00:00", r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([-+]\d\d:\d\d)?$")
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
@@ -38,6 +41,10 @@ OPEN_BANDIT = PublicSet(
     name="open-bandit",
     files={PATTERN: (*LOG, *USER), "*/*/item_context.csv": ("item_id", *ITEM)},
     read=_read,
+    lines=Lines(
+        forms=dict.fromkeys(("item_id", "position", "click"), WHOLE)
+        | {"timestamp": TIME, "propensity_score": NUMBER, "item_feature_0": NUMBER}
+    ),
     rows=None,
     licence="ZOZO, CC BY 4.0 as stated there.",
     citation="Y. Saito et al., Open Bandit Dataset and Pipeline, NeurIPS 2021 Datasets and Benchmarks.",

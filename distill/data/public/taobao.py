@@ -5,11 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
+from distill.data.public.lines import NUMBER, WHOLE, Form, Lines
 from distill.data.public.publicset import PublicSet
 
 AD = ["cate_id", "campaign_id", "customer", "brand"]
 PROFILE = ["cms_segid", "cms_group_id", "final_gender_code", "age_level", "pvalue_level", "shopping_level"]
 PROFILE += ["occupation", "new_user_class_level"]
+
+WHOLE_OR_NULL = Form("whole numbers or NULL", rf"{WHOLE.pattern}|^NULL$")
 
 
 def _read(files: Mapping[str, list[Path]]) -> pl.LazyFrame:
@@ -34,6 +37,11 @@ TAOBAO = PublicSet(
         "user_profile.csv": ("userid", *PROFILE),
     },
     read=_read,
+    lines=Lines(
+        forms=dict.fromkeys(("user", "time_stamp", "adgroup_id", "nonclk", "clk", "userid", *PROFILE), WHOLE)
+        | dict.fromkeys(AD, WHOLE_OR_NULL)
+        | {"price": NUMBER}
+    ),
     rows=26_557_961,
     licence="Alibaba Tianchi, CC BY-NC-SA 4.0 as stated there: not commercial.",
     citation="Alimama, Ali_Display_Ad_Click, Tianchi, 2018; K. Gai et al., arXiv 1704.05194.",

@@ -10,7 +10,10 @@ import polars as pl
 import pytest
 
 from distill.data.impressions import Impressions, load
+from distill.data.public.listing import SETS
+from distill.data.public.publicset import PublicSet
 from distill.data.settings import DataSettings
+from tests.distill.data.published import WRITERS
 
 LoadFrame = Callable[..., Impressions]
 
@@ -82,3 +85,18 @@ def load_frame(tmp_path_factory: pytest.TempPathFactory) -> LoadFrame:
         return load(_settings(path=path, **changes), folder / path.stem)
 
     return load_it
+
+
+@pytest.fixture(params=SETS.values(), ids=lambda one: one.name)
+def one(request: pytest.FixtureRequest) -> PublicSet:
+    """Each public set."""
+    return request.param
+
+
+@pytest.fixture
+def published(one: PublicSet, tmp_path: Path) -> Path:
+    """A folder with the files of a public set, as published."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    WRITERS[one.name](folder)
+    return folder

@@ -14,9 +14,22 @@ from distill.data.settings import DataSettings
 from distill.data.synthetic import generate
 from distill.data.world import World
 from distill.errors import RecipeError
-from tests.distill.data.test_public import write_frappe
+from tests.distill.data.published import write_frappe
 
 RECIPE = Path(__file__).resolve().parents[3] / "recipes" / "quickstart.yaml"
+
+ODD = """
+name: odd
+data:
+  path: rows.parquet
+  label: label
+  vertical: vertical
+  time: n
+  split: {by: column, column: split}
+  features: {n: numeric, c: categorical}
+teacher: {model: {class: teachers.AttentiveCross}, train: {epochs: 1}}
+students: {model: {class: students.DNN}, distill: {logit: {weight: 0.5}}}
+"""
 
 
 def call(*arguments: object) -> str:
@@ -32,6 +45,24 @@ def test_describe_prints_a_table_json_and_a_page(tmp_path):
     assert html.read_text().startswith("<!doctype html>")
     table = json.loads(call("describe", RECIPE, store, "--json", "-"))
     assert table.keys() >= {"rows", "verticals", "columns", "warnings"} and table["rows"] == 12_684
+
+
+def test_names_that_would_break_a_table_are_written_out(tmp_path):
+    """On the terminal; in JSON they are what they are."""
+    odd = ["two\nlines", "bell\x07", "\x1b[31mred", "sep\u2028arate", "back\u202ewards", "plain 🍷"]
+    frame = pl.DataFrame({"label": [0] * 30 + [1] * 30, "vertical": odd * 10, "split": "train", "n": range(60)})
+    frame.with_columns(c="vertical").write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "recipe.yaml").write_text(ODD)
+    store = f"store={tmp_path / 'store'}"
+    shown = call("describe", tmp_path / "recipe.yaml", store)
+    written = [r"two\nlines", r"bell\x07", r"\x1b[31mred", r"sep\u2028arate", r"back\u202ewards", "plain 🍷"]
+    lines = shown.split("\n")
+    for name in written:
+        assert any(line.startswith(f" {name} ") and line.split()[-1].startswith("0.") for line in lines), name
+    assert r"no test rows; their ratios do not exist: \x1b[31mred, back\u202ewards," in shown.replace("\n", " ")
+    assert all(char == "\n" or char.isprintable() for char in shown)
+    table = json.loads(call("describe", tmp_path / "recipe.yaml", store, "--json", "-"))
+    assert {entry["vertical"] for entry in table["verticals"]} == set(odd)
 
 
 def test_convert_encodes_once(tmp_path, monkeypatch):
@@ -75,6 +106,27 @@ def test_synth_writes_a_world(tmp_path):
     with pytest.raises(RecipeError, match="is there already"):
         call("synth", path, "rows=100")
     assert len(pl.read_parquet(path)) == 400
+
+
+@pytest.mark.parametrize("extras", [[], ["position_bias=1", "conversion_delay=2"]])
+def test_the_section_of_a_world_can_be_pasted(tmp_path, extras):
+    path = tmp_path / "world.parquet"
+    shown = call("synth", path, "rows=400", "users=20", "items=40", *extras)
+    pasted = YAML(typ="safe").load(shown[shown.index("\ndata:") :])["data"]
+    impressions = load(DataSettings.model_validate(pasted), tmp_path / "store")
+    assert impressions.rows == 400 and impressions.tasks == (("click", "conversion") if extras else ("click",))
+    read = set(impressions.settings.features) - {"clicked"} | {"hist_items", "hist_verticals", "row_id", "time"}
+    known = read | {"label", "vertical", "domain", "split", "user_id", "day", "p_true"}
+    beyond = {"converted", "conversion_time", "p_conversion"} if extras else set()
+    assert set(pl.read_parquet(path).columns) == known | beyond
+
+
+def test_the_section_of_a_world_is_that_of_the_recipe(tmp_path):
+    recipe = YAML(typ="safe").load(RECIPE.with_name("synthetic.yaml"))["data"]
+    said = json.loads(call("synth", tmp_path / "world.parquet", "rows=400", "--json", "-"))["data"]
+    assert DataSettings.model_validate(said | {"path": None, "world": recipe["world"]}) == DataSettings.model_validate(
+        recipe
+    )
 
 
 @pytest.mark.parametrize(

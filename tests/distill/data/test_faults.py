@@ -51,9 +51,19 @@ def test_a_missing_column_and_the_one_that_is_meant(table, load_frame, column):
     assert said == f'column `{column}`: does not exist. Did you mean "{column}_"?'
 
 
+@pytest.mark.parametrize("written", ["LABEL", "Label", "Labels"])
+def test_the_column_that_is_meant_may_be_written_in_another_case(table, load_frame, written):
+    said = fault(table.rename({"label": written}), load_frame)
+    assert said == f'column `label`: does not exist. Did you mean "{written}"?'
+
+
 WEIGHT, TIME, ID, DOMAIN = {"weight": "weight"}, {"time": "moment"}, {"row_id": "id"}, {"domain": "domain"}
 
 UNLABELLED = "Leave rows without a label out, or name the task, {click: label}, to learn marks alone."
+
+WIDTH = "Mend such rows, or give the `width` that all have."
+NO_VECTOR = "Say what a missing vector becomes, `missing: zero`, or leave such rows out."
+HOLES = "Mend such rows, or make the whole vector null and say `missing: zero`."
 
 VALUES = [
     ("label", None, {}, f", row 3: is null. {UNLABELLED}"),
@@ -71,10 +81,11 @@ VALUES = [
     ("age", None, {}, f", row 3: is null or NaN. {POLICY}"),
     ("age", NAN, {}, f", row 3: is null or NaN. {POLICY}"),
     ("age", -INF, {}, ", row 3: is infinite. Clip it at the source."),
-    ("text", [1.0, 2.0], {}, ", row 3: has not 3 numbers."),
-    ("text", None, {}, ", row 3: has not 3 numbers."),
-    ("text", [1.0, NAN, 2.0], {}, ", row 3: holds null, NaN or an infinite number."),
-    ("text", [1.0, None, 2.0], {}, ", row 3: holds null, NaN or an infinite number."),
+    ("text", [1.0, 2.0], {}, f", row 3: has not 3 numbers (its `width`), but 2. {WIDTH}"),
+    ("text", [], {}, f", row 3: has not 3 numbers (its `width`), but 0. {WIDTH}"),
+    ("text", None, {}, f", row 3: is null. {NO_VECTOR}"),
+    ("text", [1.0, NAN, 2.0], {}, f", row 3: holds a vector with null, NaN or an infinite number in it. {HOLES}"),
+    ("text", [1.0, None, 2.0], {}, f", row 3: holds a vector with null, NaN or an infinite number in it. {HOLES}"),
     (
         "stars",
         [1] * 9,
@@ -94,6 +105,20 @@ def test_bad_values_are_counted(table, load_frame):
     assert said == f"column `age`, row 7: is null or NaN (2 such rows). {POLICY}"
     said = fault(table.with_columns(label=pl.int_range(pl.len()) - 1), load_frame)
     assert said == "column `label`, row 0: a label is 0 or 1, but this column holds -1, 2, 3, 4, 5 (58 such rows)."
+
+
+def test_vectors_of_any_wrong_width_are_counted_and_shown(table, load_frame):
+    bad = table.with_columns(text=pl.Series([[0.5] * (row % 4 + 1) for row in range(60)]))
+    said = fault(bad, load_frame)
+    shown = "has not 3 numbers (its `width`), but 1, 2, 4 (45 such rows)."
+    assert said == f"column `text`, row 0: {shown} {WIDTH}"
+
+
+def test_a_missing_vector_is_zeros_but_one_with_a_hole_is_refused(table, load_frame):
+    features = {"text": {"kind": "vector", "width": 3, "missing": "zero"}}
+    assert load_frame(put(table, "text", 3, None), features=features).rows == 60
+    said = fault(put(table, "text", 3, [1.0, None, 2.0]), load_frame, features=features)
+    assert said.startswith("column `text`, row 3: holds a vector with null")
 
 
 def test_a_label_of_several_tasks_may_be_null_but_not_two(table, load_frame):

@@ -49,8 +49,63 @@ def test_a_bad_row_is_left_out_and_counted(settings, tmp_path, bad, line, said):
     path = csv(tmp_path, HEADER + GOOD + bad + "1,v,test,3,x\n")
     data = load(settings(path=path, on_bad_rows="skip", **PLAIN), tmp_path / "store")
     assert data.rows == 3 and data.label[:, 0].tolist() == [0, 1, 1]
-    assert "1 rows of CSV could not be read and were left out." in data.warnings
+    (told,) = [warning for warning in data.warnings if "left out" in warning]
+    assert re.match(rf"{re.escape(str(path))}: 1 rows could not be read and were left out: line {line} {said}", told)
     assert data.view(None, "all").values("c", None).to_list() == [None, "x", "y"]
+
+
+def test_of_many_rows_that_are_left_out_the_first_are_named(settings, tmp_path):
+    """File by file, and in the files found again, too."""
+    for number, bad in enumerate((7, 0, 1)):
+        (tmp_path / f"{number}.csv").write_text(HEADER + GOOD + "1,v\n" * bad)
+    section = settings(path=tmp_path / "*.csv", on_bad_rows="skip", **PLAIN)
+    lines = "; ".join(f"line {line} has 2 fields, where the first line has 5" for line in range(4, 9))
+    wanted = [
+        f"{tmp_path}/0.csv: 7 rows could not be read and were left out: {lines}; and 2 more.",
+        f"{tmp_path}/2.csv: 1 rows could not be read and were left out: {lines.partition(';')[0]}.",
+    ]
+    for user in (None, "c"):
+        data = load(section.model_copy(update={"user": user}), tmp_path / "store")
+        assert [warning for warning in data.warnings if "left out" in warning] == wanted
+    for number in range(10, 16):
+        (tmp_path / f"{number}.csv").write_text(HEADER + GOOD + "1,v\n" * number)
+    data = load(section, tmp_path / "store")
+    assert [warning for warning in data.warnings if "could not be read" in warning][-1] == (
+        "3 more files of CSV lack 30 rows that could not be read."
+    )
+
+
+def test_csv_without_a_header_is_one_fault(settings, tmp_path):
+    path = csv(tmp_path, GOOD)
+    with pytest.raises(DataError) as caught:
+        load(settings(path=path, user="user", **PLAIN), tmp_path / "store")
+    assert str(caught.value) == (
+        f"{path}, line 1: the first line, `0,v,train,1.5,x`, names none of the columns label, vertical, split, user, "
+        "n and 1 more: is the header missing? Write the names of the columns there, or correct those of the recipe."
+    )
+
+
+def test_of_a_long_first_line_the_beginning_is_shown(settings, tmp_path):
+    path = csv(tmp_path, "7," * 99 + "7\n" + "1," * 99 + "1\n")
+    with pytest.raises(DataError, match=rf"line 1: the first line, `{'7,' * 30}\.\.\.`, names none"):
+        load(settings(path=path, **PLAIN), tmp_path / "store")
+
+
+def test_each_file_without_a_header_is_named(settings, tmp_path):
+    for name, text in (("1", HEADER + GOOD), ("2", GOOD), ("3", GOOD)):
+        (tmp_path / f"{name}.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        load(settings(path=tmp_path / "*.csv", **PLAIN), tmp_path / "store")
+    assert [Path(fault.where).name for fault in caught.value.faults] == ["2.csv, line 1", "3.csv, line 1"]
+
+
+def test_parquet_of_other_columns_is_one_fault(settings, tmp_path):
+    pl.DataFrame({"a": [1], "b": [2]}).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(DataError) as caught:
+        load(settings(path=tmp_path / "x.parquet", **PLAIN), tmp_path / "store")
+    assert str(caught.value) == (
+        f"{tmp_path}/x.parquet: has the columns a, b, and none of label, vertical, split, n, c. Name those that it has."
+    )
 
 
 def test_bytes_that_are_no_text(settings, tmp_path):

@@ -171,15 +171,31 @@ def test_a_disk_that_fills_up_keeps_what_was_committed(table, settings, tmp_path
 
     monkeypatch.setattr(np, "save", full("save"))
     monkeypatch.setattr(module, "write_frame", full("frame"))
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError) as caught:
         load(section, tmp_path / "store")
     assert not list((tmp_path / "store").glob("**/*.draft"))
     committed = len(list((tmp_path / "store" / "shards").glob("*/manifest.json")))
+    said, kept = str(caught.value), f" {committed} of 3 blocks are encoded and kept"
+    assert said.endswith((f"some.{kept}.", f"full.{kept}; the same command goes on behind them.")) or not committed
     encoded.clear()
     calls.extend([""] * 1000)
     again = load(section, tmp_path / "store")
     assert len(encoded) == 3 - committed
     assert equal(again.view(None, "all"), load(section, tmp_path / "fresh").view(None, "all"))
+
+
+def test_a_disk_that_fills_up_behind_the_last_block_keeps_all_of_them(table, settings, tmp_path, monkeypatch, encoded):
+    path = tmp_path / "rows.parquet"
+    table.write_parquet(path)
+    section = settings(path=path, block=25)
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(StoreError, match=r"full\. 3 of 3 blocks are encoded and kept"),
+    ):
+        patched.setattr("distill.data.making.Assembly.write", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        load(section, tmp_path / "store")
+    encoded.clear()
+    assert load(section, tmp_path / "store").rows == 60 and encoded == []
 
 
 def test_faults_are_counted_over_blocks_and_nothing_behind_them_is_kept(table, settings, tmp_path):

@@ -56,6 +56,38 @@ def test_a_feature_that_knows_the_label(sound, load_frame, leak, kind):
     )
 
 
+def test_rows_of_nobody_are_counted(sound, load_frame):
+    """All of them are one user."""
+    users = sound.with_columns(who=pl.when(pl.int_range(400) % 8 != 5).then(pl.int_range(400) % 7))
+    data = load_frame(users, features={"x": "numeric"}, user="who")
+    assert data.warnings == [
+        "The user `who` is null in 50 rows (first in row 5): they count as one user. "
+        "Name the session there, or leave them out."
+    ]
+    assert len(np.unique(data.user[users["who"].is_null().to_numpy()])) == 1
+    assert load_frame(users.with_columns(who="at"), features={"x": "numeric"}, user="who").warnings == []
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_nulls_within_lists_are_counted(sound, load_frame, hashed):
+    """Over all blocks, and among the entries that are kept: the first two."""
+    whole, holed = [1, 2, 3], [None, 2, None]
+    lists = pl.Series([holed if row in (7, 30, 31) else [] if row == 9 else whole for row in range(400)])
+    frame = sound.with_columns(seen=lists, tags=lists, item=1)
+    features = {
+        "item": {"kind": "categorical", "hash": 50} if hashed else "categorical",
+        "past": {"kind": "sequence", "columns": {"seen": "item"}, "newest": "first", "length": 2},
+        "tags": {"kind": "multi_valued", "length": 2},
+    }
+    data = load_frame(frame, features=features, block=25)
+    assert [warning for warning in data.warnings if "null" in warning] == [
+        "3 of 798 entries of `seen` in the history `past` are null (first in row 7): null counts as one more id.",
+        "3 of 798 entries of `tags` in the set `tags` are null (first in row 7): null counts as one more id.",
+    ]
+    frame = frame.with_columns(seen=pl.col("seen").list.drop_nulls(), tags=pl.col("tags").list.drop_nulls())
+    assert not [warning for warning in load_frame(frame, features=features).warnings if "null" in warning]
+
+
 def test_a_number_that_is_larger_after_every_click(sound, load_frame):
     dwell = sound.with_columns(x=pl.col("x").abs() * pl.col("label"))
     assert "determines" in warned(load_frame, dwell)[0]

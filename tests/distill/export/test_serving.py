@@ -148,7 +148,7 @@ def test_what_is_wrong_with_a_table_is_named_and_nothing_is_written(ran, tmp_pat
     exports = Exports(ran.exports)
     frame = ran.frame.with_columns(text=pl.when(pl.col("id") == ran.frame["id"][777]).then(None).otherwise("text"))
     frame.write_parquet(tmp_path / "raw.parquet")
-    with pytest.raises(DataError, match=r"raw.parquet: column `text`, row 777: has not 3 numbers"):
+    with pytest.raises(DataError, match=r"raw.parquet: column `text`, row 777: is null"):
         scoring.score(exports, tmp_path / "raw.parquet", tmp_path / "out.parquet", Progress())
     ran.frame.drop("age", "tags").write_parquet(tmp_path / "raw.parquet")
     with pytest.raises(DataError) as error:
