@@ -65,7 +65,11 @@ class FieldEmbedding(nn.Module):
         self.width = width * self.fields + self.numbers
         start = dict(zip(schema.tables, accumulate(schema.tables.values(), initial=0), strict=False))
         self.register_buffer("offset", torch.tensor([start[name] for name in columns]).long())
-        self.weight = nn.Parameter(torch.randn(sum(schema.tables.values()), width) * INITIAL_SPREAD)
+        weight = torch.randn(sum(schema.tables.values()), width) * INITIAL_SPREAD
+        if columns:
+            self.weight = nn.Parameter(weight)
+        else:  # Nobody reads it, so that no gradient comes of it.
+            self.register_buffer("weight", weight)
 
     def embed(self, features: Features) -> Embedded:
         """Every feature as vectors, steps of a history one by one."""
