@@ -25,7 +25,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
     overrides: arguments.Overrides = None,
     vertical: Annotated[str | None, typer.Option(help="One student; without it all of them.")] = None,
-    arm: Annotated[str | None, typer.Option(help="distilled, which is meant where none is named, or control.")] = None,
+    arm: Annotated[str | None, typer.Option(help="distilled or control; distilled where none is named.")] = None,
     seed: Annotated[int | None, typer.Option(help="Number of the seed; 0 where none is given.")] = None,
     formats: Formats = None,
     register: Annotated[str | None, typer.Option(metavar="NAME", help="Register in MLflow under this name.")] = None,

@@ -15,8 +15,8 @@ from distill.data.vocabulary import MISSING
 from distill.errors import DataError, Fault
 from distill.types import UNSEEN
 
-KINDS = {kind: getattr(pl, kind) for kind in ("Int64", "Float64", "String")}
-"""The types of plain values, by the names under which they are written down."""
+KINDS = {kind: getattr(pl, kind) for kind in ("Int64", "Float64", "String", "Boolean")}
+"""The types of plain values, and of true and false, by the names under which they are written down."""
 
 DENSE = 1 << 16
 """Whole numbers that span less than this, or than a few times their count, are looked up by their place."""
@@ -38,7 +38,7 @@ class Rows(Source):
     frames = schemas = ()
 
     def __init__(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None = None) -> None:
-        self.frames, self.schemas, self.files = (frame.lazy(),), (frame.schema,), (name,)
+        self.frame, self.frames, self.schemas, self.files = frame, (frame.lazy(),), (frame.schema,), (name,)
         self.numbers, self._name = numbers, name
 
     @property
@@ -71,11 +71,12 @@ class Given:
     """
 
     def __init__(self, values: Sequence[Any], kind: str) -> None:
-        inner = KINDS[kind.removeprefix("List(").removesuffix(")")]
+        held = KINDS[kind.removeprefix("List(").removesuffix(")")]
+        inner = plain(pl.Series([], dtype=held), "vocabulary").dtype
         try:
             words = pl.Series("value", values, dtype=inner, strict=True)
         except (TypeError, OverflowError, pl.exceptions.PolarsError):
-            raise DataError(Fault("vocabulary", f"holds something other than {describe(inner())}.")) from None
+            raise DataError(Fault("vocabulary", f"holds something other than {describe(inner)}.")) from None
         ids = pl.int_range(1, len(words) + 1, dtype=pl.Int32, eager=True)
         there = words.is_not_null()
         self.words, self.ids = words.filter(there), ids.filter(there)
@@ -166,11 +167,11 @@ def _conformed(values: pl.Series, kind: str, where: str) -> pl.Series:
     if listed and not within and values.dtype != pl.Null:
         lists(values, where)
     inner = values.dtype.inner if within and listed else values.dtype
-    held = plain(pl.Series([], dtype=inner), where).dtype
+    held = pl.Boolean if inner == pl.Boolean else plain(pl.Series([], dtype=inner), where).dtype
     if inner != pl.Null and held == wanted:
         return values
     target = pl.List(wanted) if listed else wanted()
-    if inner == pl.Null or (held, wanted) == (pl.Int64, pl.Float64):
+    if inner == pl.Null or (held, wanted) in ((pl.Int64, pl.Float64), (pl.Boolean, pl.Float64)):
         return values.cast(target)
     if (held, wanted) == (pl.Float64, pl.Int64):
         whole = values.cast(target, strict=False)

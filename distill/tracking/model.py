@@ -11,7 +11,7 @@ from distill.serving import Export
 from distill.tracking.address import absolute, check
 from distill.tracking.recorded import recorded
 
-TYPES = {"Int64": "long", "Float64": "double", "String": "string"}
+TYPES = {"Int64": "long", "Float64": "double", "String": "string", "Boolean": "boolean"}
 """Plain types, as MLflow calls them."""
 
 
