@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from distill.data.hashing import Hashes, RowDigest
-from distill.data.kinds import describe, lists, plain
+from distill.data.kinds import describe, exact, lists, plain
 from distill.data.source import Source
 from distill.data.vocabulary import MISSING
 from distill.errors import DataError, Fault
@@ -137,7 +137,7 @@ def conformed(frame: pl.DataFrame, kinds: Mapping[str, str], name: str) -> pl.Da
     """The columns that a ranker reads, in the types that they had when it was trained.
 
     Whole numbers may come as floating point, as they do from JSON and from whatever has no missing whole numbers, and
-    the other way round.
+    the other way round; beyond 2^53, where floating point merges neighbours, they may not.
 
     Args:
         frame: raw columns.
@@ -175,7 +175,8 @@ def _conformed(values: pl.Series, kind: str, where: str) -> pl.Series:
         return values.cast(target)
     if (held, wanted) == (pl.Float64, pl.Int64):
         whole = values.cast(target, strict=False)
-        if _flat(whole).cast(pl.Float64).eq_missing(_flat(values).cast(pl.Float64).fill_nan(None)).all():
+        meant = _flat(values).cast(pl.Float64).fill_nan(None)
+        if _flat(whole).cast(pl.Float64).eq_missing(meant).all() and exact(meant.fill_null(0.0).to_numpy()).all():
             return whole
     what = f"holds {describe(values.dtype)}, but held {describe(target)} when the ranker was trained."
     raise DataError(Fault(where, what, "Give values of the kind that it knows."))

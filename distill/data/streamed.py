@@ -71,8 +71,18 @@ class RawRows:
 
 
 def from_pandas(frame: Any) -> pl.DataFrame:
-    """The rows of a frame of pandas, which is what MLflow's servers hand over; NaN is null."""
-    return pl.from_pandas(frame)
+    """The rows of a frame of pandas, which is what MLflow's servers hand over; NaN is null.
+
+    Raises:
+        DataError: a column holds values of several kinds.
+    """
+    try:
+        found = pl.from_pandas(frame)
+    except (pa.ArrowException, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(Fault("rows", f"a column holds values of several kinds: {reason}.")) from None
+    # Of objects that are all None, Polars makes text.
+    return found.with_columns(pl.lit(None).alias(one.name) for one in found if one.null_count() == len(found))
 
 
 def names(frame: pl.DataFrame, column: str) -> pl.Series:

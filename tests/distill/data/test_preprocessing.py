@@ -154,6 +154,7 @@ def test_whole_numbers_may_come_as_floating_point_and_the_other_way_round(load_f
     [
         ({"item": pl.lit("seven")}, "column `item` holds text, but held whole numbers when the ranker was trained"),
         ({"item": pl.lit(1.5)}, "column `item` holds numbers, but held whole numbers"),
+        ({"item": pl.lit(2.0**53)}, "column `item` holds numbers, but held whole numbers"),
         ({"item": pl.lit(True)}, "column `item` holds true and false, but held whole numbers"),
         ({"age": pl.lit(None)}, "column `age`, row 7: is null or NaN"),
         ({"age": pl.lit("old")}, "column `age` holds text"),
