@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distill.errors import Fault, StoreError
+from distill.errors import Fault, RecipeError, StoreError, nearest
 
 
 def read_json(path: Path) -> Any:
@@ -34,16 +34,58 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """A draft to fill, which becomes `target` by one rename when the block ends well, and vanishes when it does not.
 
     Whoever comes second finds `target` there and lets go of its own draft: equal names mean equal contents.
+
+    Raises:
+        StoreError: nothing can be made in its place.
     """
     _sweep(target)
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    draft.mkdir(parents=True)
+    with making(target):
+        draft.mkdir(parents=True)
     try:
         yield draft
         if not target.exists():
             draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """Why a file or folder cannot be made, in one sentence; of a full disk the command line has one already.
+
+    Raises:
+        StoreError: it cannot be made where it is meant to be.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        what = f"cannot be made: {error.strerror or error}."
+        raise StoreError(Fault(str(path), what, "Name another place.")) from None
+
+
+def refuse_parquet(path: Path) -> None:
+    """A file that is to be written must not be there, since nobody's rows are overwritten, and be named as Parquet is.
+
+    Raises:
+        RecipeError: it is there, or has another name.
+    """
+    if path.is_dir():
+        raise RecipeError(Fault(str(path), "is a folder.", f"Name a file, such as {path / 'rows.parquet'}."))
+    if path.suffix.lower() != ".parquet":
+        raise RecipeError(Fault(str(path), "is not named as Parquet is.", f"Such as {path.with_suffix('.parquet')}."))
+    if path.exists():
+        raise RecipeError(Fault(str(path), "is there already.", "Give another name, or remove it."))
+
+
+def absent(path: Path, remedy: str) -> Fault:
+    """That there is no such file or folder, and which one beside it was probably meant; `remedy` where none is near."""
+    if not path.parent.is_dir():
+        return Fault(str(path), f"does not exist, nor does the folder {path.parent}.", remedy)
+    near = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+    return Fault(str(path), "does not exist.", f'Did you mean "{path.parent / near}"?' if near else remedy)
 
 
 def discard(folder: Path) -> None:

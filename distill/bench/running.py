@@ -43,7 +43,9 @@ def run(names: Sequence[str], progress: Progress, scale: Scale = FULL) -> dict[s
 def _check(names: Sequence[str]) -> None:
     valid = list(BENCHES)
     faults = [
-        Fault(name, "there is no such benchmark.", suggestion(name, valid)) for name in names if name not in valid
+        Fault(name, "there is no such benchmark.", suggestion(name, valid, len(valid)))
+        for name in names
+        if name not in valid
     ]
     if faults:
         raise RecipeError(*faults)

@@ -83,7 +83,7 @@ def _app() -> typer.Typer:
     app.add_typer(shipped.app, name="recipes")
     app.command()(models.models)
     app.command()(losses.losses)
-    app.command()(bench.bench)
+    app.command(epilog=bench.NAMED)(bench.bench)
     app.command()(doctor.doctor)
     return app
 

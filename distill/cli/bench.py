@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distill.bench import BENCHES
 from distill.cli import arguments
 from distill.cli.tables import emit, silence
 
@@ -11,9 +12,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+NAMED = "\n\n".join(f"{name}: {clause}" for name, clause in BENCHES.items())
+"""What there is to measure, a line each."""
+
+
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Benchmarks; all where none is named.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Benchmarks, as below; all where none is named.")
     ] = None,
     json: arguments.Json = None,
 ) -> None:

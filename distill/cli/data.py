@@ -8,6 +8,7 @@ import typer
 from distill.cli import arguments
 from distill.cli.tables import emit, parts, silence
 from distill.errors import Fault, RecipeError, suggestion
+from distill.files import refuse_parquet
 
 if TYPE_CHECKING:
     from distill.data.impressions import Impressions
@@ -83,10 +84,7 @@ def synth(
     from distill.progress import Progress
 
     world = _world(settings or [])
-    if to.suffix != ".parquet":
-        raise RecipeError(Fault(str(to), "is not named as Parquet is.", f"Such as {to.with_suffix('.parquet')}."))
-    if to.exists():
-        raise RecipeError(Fault(str(to), "is there already.", "Remove it, or give another name."))
+    refuse_parquet(to)
     with silence(), Progress().stage("synth", world.rows) as bar:
         synthetic.write_to(world, to, bar)
     said = {"file": str(to), "rows": world.rows, "bytes": to.stat().st_size, "world": world.model_dump()}

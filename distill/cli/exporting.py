@@ -25,8 +25,8 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
     overrides: arguments.Overrides = None,
     vertical: Annotated[str | None, typer.Option(help="One student; without it all of them.")] = None,
-    arm: Annotated[str, typer.Option(help="distilled or control.")] = "distilled",
-    seed: Annotated[int, typer.Option(help="Number of the seed.")] = 0,
+    arm: Annotated[str | None, typer.Option(help="distilled or control; distilled where none is named.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Number of the seed; 0 where none is given.")] = None,
     formats: Formats = None,
     register: Annotated[str | None, typer.Option(metavar="NAME", help="Register in MLflow under this name.")] = None,
     json: arguments.Json = None,
@@ -36,10 +36,12 @@ def export(
     from distill.progress import Progress
 
     kinds = _kinds(formats or [])
-    if arm not in ("distilled", "control"):
+    if arm not in (None, "distilled", "control"):
         raise RecipeError(Fault("--arm", f'"{arm}" is no arm.', "Arms: distilled, control."))
+    named = {"--vertical": vertical, "--arm": arm, "--seed": seed}
     with silence():
-        loaded, wanted = _asked(recipe, overrides or [], Wanted(vertical, arm, seed))
+        given = [option for option, value in named.items() if value is not None]
+        loaded, wanted = _asked(recipe, overrides or [], Wanted(vertical, arm or "distilled", seed or 0), given)
         table = export(loaded, wanted, to, kinds, Progress())
         if register is not None:
             _register(loaded, table, register)
@@ -91,8 +93,15 @@ def _kinds(names: list[str]) -> list[Any]:
     return names
 
 
-def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe, Wanted]":
-    """The recipe, and which of its students: those of a run, where a run is named."""
+def _asked(recipe: str, overrides: list[str], wanted: "Wanted", given: list[str]) -> "tuple[Recipe, Wanted]":
+    """The recipe, and which of its students: those of a run, where a run is named.
+
+    Args:
+        recipe: a file, or the id of a run.
+        overrides: settings to change.
+        wanted: which students the options name.
+        given: those options, which the run of one student leaves nothing to say.
+    """
     from distill.recipe import load
     from distill.recipe.outcome import Tracking
     from distill.tracking.model import origin
@@ -102,6 +111,9 @@ def _asked(recipe: str, overrides: list[str], wanted: "Wanted") -> "tuple[Recipe
         return load(Path(recipe), overrides), wanted
     uris = [text.partition("=")[2] for text in overrides if text.startswith("tracking.uri=")]
     found = origin(recipe, (uris or [Tracking().uri])[-1])
+    if found.vertical is not None and given:
+        which = f'It is that of "{found.vertical}", {found.arm}, seed {found.seed}: leave the option out.'
+        raise RecipeError(*(Fault(option, "does not go with the run of one student.", which) for option in given))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recipe.yaml"
         path.write_text(found.recipe)

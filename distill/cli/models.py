@@ -4,6 +4,7 @@ import sys
 
 from distill.cli import arguments
 from distill.cli.tables import emit, silence
+from distill.errors import DistillError
 
 ROLES = {"teachers": "teacher", "students": "student"}
 """Package -> what its rankers are meant to be; a user's own may be either."""
@@ -11,11 +12,40 @@ ROLES = {"teachers": "teacher", "students": "student"}
 
 def models(json: arguments.Json = None) -> None:
     """List the rankers that a recipe may name, with their size on a small example and their source."""
-    from distill.recipe.naming import rankers
-
     with silence():
-        table = {"models": [_row(path) for path in rankers()]}
+        table = _table()
     emit(table, json)
+
+
+def _table() -> dict[str, list[dict[str, object]]]:
+    """The rankers that work, and those of other packages that do not, each with what is wrong."""
+    from distill.ranker import available, packages
+
+    found: list[dict[str, object]] = []
+    broken: list[dict[str, object]] = []
+    for package in packages():
+        try:
+            paths = available(package)
+        except Exception as error:  # a stranger's package may raise whatever it likes
+            broken.append({"class": package, "why": f"cannot be imported: {error}"})
+            continue
+        for path in paths:
+            try:
+                found.append(_row(path))
+            except Exception as error:
+                broken.append({"class": path, "why": _why(path, error)})
+    return {"models": found, "broken": broken}
+
+
+def _why(path: str, error: Exception) -> str:
+    """Which promise a ranker breaks; what it raised here, where the battery finds none."""
+    from distill.testing import check_ranker
+
+    try:
+        check_ranker(path)
+    except (AssertionError, DistillError) as refusal:
+        return str(refusal).splitlines()[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _row(path: str) -> dict[str, object]:

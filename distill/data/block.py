@@ -40,11 +40,15 @@ class Block:
 
 @dataclass
 class Desk:
-    """What all coders share: where the columns come from, what they mean, what is wrong, and the vocabularies."""
+    """What all coders share: where the columns come from, what they mean, what is wrong, and the vocabularies.
+
+    In service, `student` names the one whose rows these are: whoever serves it has no recipe to mend.
+    """
 
     source: Source
     settings: DataSettings
     faults: Faults
+    student: str = ""
     words: dict[str, Vocabulary] = field(default_factory=dict)
     shares: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -96,9 +100,18 @@ class Plain:
     @property
     def dtype(self) -> pl.DataType:
         """The type that all files' values have in the end."""
+        return pl.Float64() if self.wide else plain(pl.Series([], dtype=self._held), self.where).dtype
+
+    @property
+    def kind(self) -> str:
+        """What the values are, in the words of `given.conformed`: true and false share ids with 1 and 0, no more."""
+        return "Boolean" if self._held == pl.Boolean else str(self.dtype)
+
+    @property
+    def _held(self) -> pl.DataType:
+        """The type of single values in the first file that has any."""
         singles = [kind.inner if isinstance(kind, (pl.List, pl.Array)) else kind for kind in self.types]
-        held = next((kind for kind in singles if kind != pl.Null), pl.Null())
-        return pl.Float64() if self.wide else plain(pl.Series([], dtype=held), self.where).dtype
+        return next((kind for kind in singles if kind != pl.Null), pl.Null())
 
     def share(self, table: str) -> None:
         """Joins the columns that share a table.

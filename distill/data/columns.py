@@ -24,6 +24,11 @@ from distill.data.tables import columns
 
 POLICY = "Say what a missing value becomes: `missing: mean`, `zero` or `indicator`."
 NO_VECTOR = "Say what a missing vector becomes, `missing: zero`, or leave such rows out."
+NO_RULE = (
+    'The student of "{student}" was trained without a rule for missing values: leave such rows out, or train it with '
+    "`missing:` in the recipe."
+)
+"""To whoever serves a student, in the place of both."""
 
 
 def coders(desk: Desk, names: Container[str] | None = None) -> Iterator[Coder]:
@@ -100,7 +105,7 @@ class Number(Coder):
         refuse = self.desk.faults.refuse
         refuse(np.isinf(values), column, block.first, "is infinite", "Clip it at the source.")
         if self.refuses:
-            refuse(missing, column, block.first, "is null or NaN", POLICY)
+            refuse(missing, column, block.first, "is null or NaN", unruled(self.desk, POLICY))
         if not missing.all():
             ends = [int(np.nanargmin(values)), int(np.nanargmax(values))]
             block.notes.setdefault("ends", {})[self.key] = [[values[at], block.first + at] for at in ends]
@@ -135,7 +140,7 @@ class Fixed(Coder):
         found[whole] = kinds.numbers(values.filter(whole).explode(), self.where).reshape(-1, width)
         refuse = self.desk.faults.refuse
         if self.feature.missing == "refuse":
-            refuse(absent, column, block.first, "is null", NO_VECTOR)
+            refuse(absent, column, block.first, "is null", unruled(self.desk, NO_VECTOR))
         what = f"has not {width} numbers (its `width`), but {{odd}}"
         remedy = "Mend such rows, or give the `width` that all have."
         refuse(~(whole | absent), column, block.first, what, remedy, odd=lengths)
@@ -145,6 +150,11 @@ class Fixed(Coder):
         block.digest.add((of_numbers(found) * self.odd).sum(axis=1))
         block.rows[self.key] = found.astype(np.float32)
         note_missing(block, self.key, absent)
+
+
+def unruled(desk: Desk, remedy: str) -> str:
+    """What to do about a missing value without a rule: `remedy` for those who have the recipe."""
+    return NO_RULE.format(student=desk.student) if desk.student else remedy
 
 
 def note_missing(block: Block, key: str, missing: NDArray[np.bool_]) -> None:

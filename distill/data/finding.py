@@ -9,8 +9,8 @@ from pathlib import Path
 
 from distill.data import synthetic
 from distill.data.settings import DataSettings
-from distill.errors import DataError, Fault, nearest
-from distill.files import read_json, write_json
+from distill.errors import DataError, Fault
+from distill.files import absent, read_json, write_json
 
 SUFFIXES = {".parquet": "Parquet", ".csv": "CSV"}
 
@@ -67,11 +67,7 @@ def _absent(path: Path) -> Fault:
         return Fault(str(path), "holds no Parquet or CSV file.", "Give another data.path.")
     if glob.has_magic(str(path)):
         return Fault(str(path), "matches no file.", "Give another data.path.")
-    if not path.parent.is_dir():
-        return Fault(str(path), f"does not exist, nor does the folder {path.parent}.", "Give another data.path.")
-    near = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
-    remedy = f'Did you mean "{path.parent / near}"?' if near else "Give data.path: a file, a glob or a folder."
-    return Fault(str(path), "does not exist.", remedy)
+    return absent(path, "Give data.path: a file, a glob or a folder.")
 
 
 def digest(files: Sequence[Path], folder: Path) -> list[str]:

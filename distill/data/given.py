@@ -9,14 +9,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from distill.data.hashing import Hashes, RowDigest
-from distill.data.kinds import describe, lists, plain
+from distill.data.kinds import describe, exact, lists, plain
 from distill.data.source import Source
 from distill.data.vocabulary import MISSING
 from distill.errors import DataError, Fault
 from distill.types import UNSEEN
 
-KINDS = {kind: getattr(pl, kind) for kind in ("Int64", "Float64", "String")}
-"""The types of plain values, by the names under which they are written down."""
+KINDS = {kind: getattr(pl, kind) for kind in ("Int64", "Float64", "String", "Boolean")}
+"""The types of plain values, and of true and false, by the names under which they are written down."""
 
 DENSE = 1 << 16
 """Whole numbers that span less than this, or than a few times their count, are looked up by their place."""
@@ -38,7 +38,7 @@ class Rows(Source):
     frames = schemas = ()
 
     def __init__(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None = None) -> None:
-        self.frames, self.schemas, self.files = (frame.lazy(),), (frame.schema,), (name,)
+        self.frame, self.frames, self.schemas, self.files = frame, (frame.lazy(),), (frame.schema,), (name,)
         self.numbers, self._name = numbers, name
 
     @property
@@ -71,11 +71,12 @@ class Given:
     """
 
     def __init__(self, values: Sequence[Any], kind: str) -> None:
-        inner = KINDS[kind.removeprefix("List(").removesuffix(")")]
+        held = KINDS[kind.removeprefix("List(").removesuffix(")")]
+        inner = plain(pl.Series([], dtype=held), "vocabulary").dtype
         try:
             words = pl.Series("value", values, dtype=inner, strict=True)
         except (TypeError, OverflowError, pl.exceptions.PolarsError):
-            raise DataError(Fault("vocabulary", f"holds something other than {describe(inner())}.")) from None
+            raise DataError(Fault("vocabulary", f"holds something other than {describe(inner)}.")) from None
         ids = pl.int_range(1, len(words) + 1, dtype=pl.Int32, eager=True)
         there = words.is_not_null()
         self.words, self.ids = words.filter(there), ids.filter(there)
@@ -136,7 +137,7 @@ def conformed(frame: pl.DataFrame, kinds: Mapping[str, str], name: str) -> pl.Da
     """The columns that a ranker reads, in the types that they had when it was trained.
 
     Whole numbers may come as floating point, as they do from JSON and from whatever has no missing whole numbers, and
-    the other way round.
+    the other way round; beyond 2^53, where floating point merges neighbours, they may not.
 
     Args:
         frame: raw columns.
@@ -166,15 +167,16 @@ def _conformed(values: pl.Series, kind: str, where: str) -> pl.Series:
     if listed and not within and values.dtype != pl.Null:
         lists(values, where)
     inner = values.dtype.inner if within and listed else values.dtype
-    held = plain(pl.Series([], dtype=inner), where).dtype
+    held = pl.Boolean if inner == pl.Boolean else plain(pl.Series([], dtype=inner), where).dtype
     if inner != pl.Null and held == wanted:
         return values
     target = pl.List(wanted) if listed else wanted()
-    if inner == pl.Null or (held, wanted) == (pl.Int64, pl.Float64):
+    if inner == pl.Null or (held, wanted) in ((pl.Int64, pl.Float64), (pl.Boolean, pl.Float64)):
         return values.cast(target)
     if (held, wanted) == (pl.Float64, pl.Int64):
         whole = values.cast(target, strict=False)
-        if _flat(whole).cast(pl.Float64).eq_missing(_flat(values).cast(pl.Float64).fill_nan(None)).all():
+        meant = _flat(values).cast(pl.Float64).fill_nan(None)
+        if _flat(whole).cast(pl.Float64).eq_missing(meant).all() and exact(meant.fill_null(0.0).to_numpy()).all():
             return whole
     what = f"holds {describe(values.dtype)}, but held {describe(target)} when the ranker was trained."
     raise DataError(Fault(where, what, "Give values of the kind that it knows."))

@@ -108,8 +108,8 @@ def _columns(source: Source, settings: DataSettings, features: Mapping[str, Feat
                 found[column] = "List(Float64)"
             else:
                 inner = isinstance(feature, MultiValued | History)
-                kind = Plain(desk, column, inner=inner).dtype
-                found[column] = f"List({kind})" if inner else str(kind)
+                kind = Plain(desk, column, inner=inner).kind
+                found[column] = f"List({kind})" if inner else kind
     return found
 
 
@@ -133,18 +133,22 @@ class Preprocessor:
         kinds = {use.table: preprocessing.columns[use.column] for use in uses(self.features) if use.table in words}
         self.words = {f"table:{table}": Given(words[table], kind) for table, kind in kinds.items()}
 
-    def read(self, frame: pl.DataFrame, name: str = "rows", numbers: NDArray[np.integer] | None = None) -> Features:
+    def read(
+        self, frame: pl.DataFrame, name: str = "rows", numbers: NDArray[np.integer] | None = None, student: str = ""
+    ) -> Features:
         """What the ranker sees of some rows.
 
         Args:
             frame: their raw columns, in any order; others are left alone.
             name: how faults name where they come from.
             numbers: number of each of them there; from 0 where none are given.
+            student: whose rows they are, as faults name it that concern what it was trained with.
 
         Raises:
             DataError: everything that is wrong with the rows, all at once.
         """
-        block = self._encoded(conformed(frame, self.preprocessing.columns, name), name, numbers)
+        rows = Rows(conformed(frame, self.preprocessing.columns, name), name, numbers)
+        block = self._encoded(rows, student)
         return Features(
             vertical=torch.zeros(len(frame), dtype=torch.int64),
             categorical=_stacked([self._id(name, block) for name in of_kind(self.features, *IDS)], len(frame)),
@@ -153,14 +157,13 @@ class Preprocessor:
             vectors={name: self._vector(name, block) for name in of_kind(self.features, Vector)},
         )
 
-    def _encoded(self, frame: pl.DataFrame, name: str, numbers: NDArray[np.integer] | None) -> Block:
-        rows = Rows(frame, name, numbers)
+    def _encoded(self, rows: Rows, student: str) -> Block:
         faults = Faults(rows.place)
-        desk = Desk(rows, self.settings, faults, dict(self.words))
+        desk = Desk(rows, self.settings, faults, student, dict(self.words))
         coders = list(columns.coders(desk, self.features))
         if any(isinstance(one, History) and one.times is not None for one in self.features.values()):
             coders.insert(0, roles.Time(desk))
-        block = Block(frame, 0, Unread(0))
+        block = Block(rows.frame, 0, Unread(0))
         for coder in coders:
             with faults.gathering():
                 coder.code(block)

@@ -1,5 +1,6 @@
 """Raw rows block by block from a Parquet file, and scores block by block into another."""
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from distill.data.finding import SUFFIXES
 from distill.data.kinds import named
 from distill.data.source import reading
 from distill.errors import DataError, Fault, suggestion
+from distill.files import absent, making, refuse_parquet
 
 POSITION = "row_id"
 """Column of the ids of rows, as tables of knowledge have it; the position where the data name no id."""
@@ -27,18 +29,26 @@ class RawRows:
     Args:
         path: the file.
 
+    Attributes:
+        none: its columns in their types, without a row.
+
     Raises:
         DataError: it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_dir() or (glob.has_magic(str(path)) and not path.exists()):
+            raise DataError(Fault(str(path), "names more than one file.", "Give one Parquet file at a time."))
+        if not path.exists():
+            raise DataError(absent(path, "Give a Parquet file."))
         if path.suffix.lower() not in SUFFIXES or path.suffix.lower() == ".csv":
             raise DataError(Fault(str(path), "is no Parquet file.", "Give one that ends in .parquet."))
         with reading(path), _arrow(path):
             self._file = pq.ParquetFile(path)
+            self.none = pl.DataFrame(pl.from_arrow(self._file.schema_arrow.empty_table()))
         self.rows: int = self._file.metadata.num_rows
-        self.columns: list[str] = self._file.schema_arrow.names
+        self.columns = self.none.columns
 
     def require(self, columns: Sequence[str]) -> None:
         """Refuses a file without these columns.
@@ -52,15 +62,27 @@ class RawRows:
             raise DataError(*(Fault(where, "does not exist.", nearest) for where, nearest in places))
 
     def blocks(self, columns: Sequence[str], size: int) -> Iterator[pl.DataFrame]:
-        """The rows in their order, at most `size` at once."""
+        """The rows in their order, at most `size` at once; one block without rows where there are none."""
+        if not self.rows:
+            yield self.none.select(columns)
         with reading(self.path), _arrow(self.path):
             for batch in self._file.iter_batches(size, columns=list(columns)):
                 yield pl.DataFrame(pl.from_arrow(batch))
 
 
 def from_pandas(frame: Any) -> pl.DataFrame:
-    """The rows of a frame of pandas, which is what MLflow's servers hand over; NaN is null."""
-    return pl.from_pandas(frame)
+    """The rows of a frame of pandas, which is what MLflow's servers hand over; NaN is null.
+
+    Raises:
+        DataError: a column holds values of several kinds.
+    """
+    try:
+        found = pl.from_pandas(frame)
+    except (pa.ArrowException, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(Fault("rows", f"a column holds values of several kinds: {reason}.")) from None
+    # Of objects that are all None, Polars makes text.
+    return found.with_columns(pl.lit(None).alias(one.name) for one in found if one.null_count() == len(found))
 
 
 def names(frame: pl.DataFrame, column: str) -> pl.Series:
@@ -102,14 +124,22 @@ class Scores:
 
 @contextmanager
 def scores(path: Path, tasks: Sequence[str]) -> Iterator[Scores]:
-    """A file of scores, which is there when the block has ended well, and not before."""
+    """A file of scores, which is there when the block has ended well, and not before; it has at least one block.
+
+    Raises:
+        RecipeError: it is there already, or is not named as Parquet is.
+        StoreError: it cannot be made.
+    """
+    refuse_parquet(path)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    with making(path):  # Before anything is scored.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch()
     found = Scores(draft, tasks)
     try:
         yield found
         found.close()
-        if draft.exists():
-            draft.rename(path)
+        draft.rename(path)
     finally:
         found.close()
         draft.unlink(missing_ok=True)

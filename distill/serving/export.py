@@ -85,7 +85,7 @@ class Export:
         """
         for vector, cache in self.caches.items():
             frame = frame if vector in frame.columns else cache.beside(frame, vector, name)
-        return self.preprocessor.read(frame, name, numbers)
+        return self.preprocessor.read(frame, name, numbers, self.vertical)
 
     def columns(self, there: Container[str] = ()) -> tuple[str, ...]:
         """The raw columns that it reads: the users of its cache in the place of vectors that are not `there`."""

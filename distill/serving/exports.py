@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import ExportError, Fault
+from distill.files import absent
 from distill.serving.export import Export
 from distill.serving.graph import Said
 from distill.serving.manifest import MANIFEST, Format
@@ -83,6 +84,8 @@ def _share(student: Export, weights: Weights) -> None:
 def _folders(folder: Path) -> list[Path]:
     if (folder / MANIFEST).exists():
         return [folder]
+    if not folder.exists():
+        raise ExportError(absent(folder, "`distill export` makes one."))
     found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if not found:
         raise ExportError(Fault(str(folder), "holds no exported student.", "`distill export` makes one."))

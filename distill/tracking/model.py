@@ -11,8 +11,11 @@ from distill.serving import Export
 from distill.tracking.address import absolute, check
 from distill.tracking.recorded import recorded
 
-TYPES = {"Int64": "long", "Float64": "double", "String": "string"}
+TYPES = {"Int64": "long", "Float64": "double", "String": "string", "Boolean": "boolean"}
 """Plain types, as MLflow calls them."""
+
+CAST = ("Int64", "Boolean")
+"""Kinds of single values that MLflow's server would cast, 80.5 to 80 and null to false: it lets all by, we refuse."""
 
 
 class Origin(NamedTuple):
@@ -125,12 +128,13 @@ def _signature(manifest: Any) -> Any:
     """What goes in and what comes out; columns of times are left to whoever sends them."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import AnyType, Array
 
     inputs = []
     for column, kind in manifest.preprocessing.columns.items():
         plain = TYPES.get(kind.removeprefix("List(").removesuffix(")"))
         if plain is not None:
-            inputs.append(ColSpec(Array(plain) if kind.startswith("List(") else plain, column))
+            listed = Array(plain) if kind.startswith("List(") else plain
+            inputs.append(ColSpec(AnyType() if kind in CAST else listed, column))
     outputs = TensorSpec(np.dtype(np.float32), (-1, len(manifest.features.tasks)))
     return ModelSignature(Schema(inputs), Schema([outputs]))

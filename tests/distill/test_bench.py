@@ -440,5 +440,10 @@ class TestCommand:
     def test_without_a_name_all_are_run(self, call: Callable[..., Result]) -> None:
         assert len(json.loads(call("--json", "-").out)["figures"]) == 3 * len(BENCHES)
 
+    def test_every_name_can_be_seen(self, call: Callable[..., Result]) -> None:
+        said = call("zzz").err
+        shown = call("--help").out
+        assert all(name in said and f"{name}: {clause[:30]}" in shown for name, clause in BENCHES.items())
+
     def test_an_unknown_name_is_2_and_gets_the_nearest(self, call: Callable[..., Result]) -> None:
         assert call("trackign") == Result(2, "", 'trackign: there is no such benchmark. Did you mean "tracking"?\n')

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from rich.text import Text
 
-from distill import comparing, pipeline, report, tracking
+from distill import comparing, pipeline, ranker, report, tracking
 from distill.cli import doctor, main, shipped
 from distill.errors import DataError, Fault
 from distill.recipe import load
@@ -279,6 +279,23 @@ def test_models_lists_every_ranker(call: Call) -> None:
     assert rows["students.DNN"]["flops"] > 0
     assert "Covington" in rows["students.DNN"]["source"]
     assert "students.DCNv2" in shown
+
+
+def test_models_goes_on_behind_rankers_that_do_not_work(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that branches on data, and a package that cannot be imported."""
+    forward = "        if inputs.sum() > 0:\n            inputs = 2 * inputs\n"
+    readme = (RECIPES.parent / "README.md").read_text()
+    linear = readme[readme.index("from torch import nn") :].partition("```")[0]
+    Path("odd.py").write_text(linear.replace("        return", f"{forward}        return") + '\n__all__ = ["Linear"]\n')
+    Path("gone.py").write_text("import nothing_of_that_name")
+    monkeypatch.syspath_prepend(".")
+    monkeypatch.setattr(ranker, "packages", lambda: ("gone", "odd", "students"))
+    table = json.loads(call("models", "--json", "-").out)
+    assert "students.DNN" in [row["class"] for row in table["models"]]
+    gone, odd = table["broken"]
+    assert gone == {"class": "gone", "why": "cannot be imported: No module named 'nothing_of_that_name'"}
+    assert odd["class"] == "odd.Linear" and "data-dependent control flow" in odd["why"]
+    assert "Stacked with others in a fleet" in odd["why"], "the promise is named"
 
 
 def test_losses_lists_every_loss(call: Call) -> None:

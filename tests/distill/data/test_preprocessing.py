@@ -154,6 +154,8 @@ def test_whole_numbers_may_come_as_floating_point_and_the_other_way_round(load_f
     [
         ({"item": pl.lit("seven")}, "column `item` holds text, but held whole numbers when the ranker was trained"),
         ({"item": pl.lit(1.5)}, "column `item` holds numbers, but held whole numbers"),
+        ({"item": pl.lit(2.0**53)}, "column `item` holds numbers, but held whole numbers"),
+        ({"item": pl.lit(True)}, "column `item` holds true and false, but held whole numbers"),
         ({"age": pl.lit(None)}, "column `age`, row 7: is null or NaN"),
         ({"age": pl.lit("old")}, "column `age` holds text"),
         ({"tags": pl.lit("x")}, "column `tags` holds text, where lists are meant"),
@@ -168,6 +170,37 @@ def test_what_a_ranker_cannot_read_is_named(load_frame, table, change, sentence)
         preprocessor.read(table.with_columns(**change), "new.parquet", np.arange(7, 67))
     assert sentence in str(error.value).replace("`: holds", "` holds")
     assert "new.parquet" in str(error.value)
+
+
+def test_true_and_false_are_no_numbers(load_frame, table):
+    """Beside numbers of one table, too; a column of nothing but null may be either."""
+    flags = table.with_columns(
+        flag=pl.col("item") > 2, flags=pl.col("item").map_elements(lambda x: [x > 2], pl.List(pl.Boolean))
+    )
+    features = {"flag": "categorical", "flags": {"kind": "multi_valued", "length": 2}, "item": "categorical"}
+    impressions = load_frame(flags, features=features)
+    preprocessor = Preprocessor(*impressions.preprocessing(impressions.view(None, "all"), None))
+    assert_same(preprocessor.read(flags), encoded(impressions, list(range(len(flags))), None), vertical=False)
+    preprocessor.read(flags.with_columns(flag=None, flags=None))
+    with pytest.raises(DataError) as error:
+        preprocessor.read(flags.with_columns(flag=1, flags=pl.concat_list(pl.lit(1)), item=True))
+    held = ["whole numbers, but held true and false", "lists of whole numbers, but held lists of true and false"]
+    held.append("true and false, but held whole numbers")
+    said = [fault.what for fault in error.value.faults]
+    assert said == [f"holds {kinds} when the ranker was trained." for kinds in held]
+
+
+def test_missing_values_without_a_rule_are_told_to_whoever_serves(load_frame, table):
+    """Who cannot change the recipe; who has it is told what to say there."""
+    features = {"age": "numeric", "text": {"kind": "vector", "width": 3}}
+    impressions = load_frame(table, features=features)
+    preprocessor = Preprocessor(*impressions.preprocessing(impressions.view(None, "all"), None))
+    given = table.with_columns(age=pl.lit(float("nan")), text=None)
+    for student, said in (("cars", 'The student of "cars" was trained without a rule'), ("", "Say what a missing")):
+        with pytest.raises(DataError) as error:
+            preprocessor.read(given, "new.parquet", student=student)
+        assert len(error.value.faults) == 2
+        assert all(fault.remedy.startswith(said) for fault in error.value.faults)
 
 
 def test_all_missing_columns_are_named_at_once(load_frame, table):

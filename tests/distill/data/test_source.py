@@ -60,7 +60,7 @@ def test_what_is_not_there(folder):
     assert said(folder / "nothing") == "/nothing: does not exist. Give data.path: a file, a glob or a folder."
     assert (
         said(folder / "c" / "day.parquet")
-        == "/day.parquet: does not exist, nor does the folder . Give another data.path."
+        == "/day.parquet: does not exist, nor does the folder . Give data.path: a file, a glob or a folder."
     )
     assert said(folder / "*.csv") == "/*.csv: matches no file. Give another data.path."
     (folder / "empty").mkdir()

@@ -168,8 +168,11 @@ def test_two_students_of_one_vertical_are_refused(ran, tmp_path):
         shutil.copytree(ran.first, tmp_path / name)
     with pytest.raises(ExportError, match="holds two students"):
         Exports(tmp_path)
+    (tmp_path / "two" / "below").mkdir()
     with pytest.raises(ExportError, match="holds no exported student"):
-        Exports(tmp_path / "one" / "below")
+        Exports(tmp_path / "two" / "below")
+    with pytest.raises(ExportError, match=f'does not exist. Did you mean "{tmp_path}/two"'):
+        Exports(tmp_path / "tow")
 
 
 def test_weights_that_students_have_in_common_are_in_memory_once(ran, tmp_path):

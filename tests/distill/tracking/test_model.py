@@ -6,19 +6,26 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+from mlflow.models.utils import _enforce_schema
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
 from distill.cli.exporting import export, score
+from distill.data.streamed import from_pandas
+from distill.errors import DataError
 from distill.files import read_json
 from distill.pipeline import run
 from distill.progress import Progress
 from distill.recipe import load
+from distill.serving import Export
+from distill.tracking.model import _signature
 
 RECIPE = """
 name: served
@@ -65,11 +72,39 @@ def asked(port: int, frame: pl.DataFrame, server: subprocess.Popen) -> list:
     url = f"http://127.0.0.1:{port}/invocations"
     for _ in range(180):
         assert server.poll() is None, "the server has ended"
-        with suppress(OSError):
+        try:
             request = urllib.request.Request(url, question, {"Content-Type": "application/json"})
             return json.load(urllib.request.urlopen(request, timeout=60))["predictions"]
-        time.sleep(1)
+        except urllib.error.HTTPError:
+            raise  # It is an answer.
+        except OSError:
+            time.sleep(1)
     pytest.fail("the server does not answer")
+
+
+def alone(folder: Path, frame: pl.DataFrame) -> np.ndarray:
+    return Export(folder).score(frame).probability[:, 0].numpy()
+
+
+@pytest.mark.parametrize("odd", [80.5, True, "80", 2**60])
+@pytest.mark.parametrize("column", ["item", "flag"])
+def test_no_value_is_cast_on_its_way_from_json(odd, column):
+    """By MLflow, to the type in the signature: what comes out is what went in, or the rows are refused."""
+    kinds = {"item": "Int64", "flag": "Boolean"}
+    read = SimpleNamespace(columns=kinds)
+    manifest = SimpleNamespace(preprocessing=read, features=SimpleNamespace(tasks=("click",)))
+    schema = _signature(manifest).inputs
+    for value, there in ((None, None), (odd, odd)):
+        rows = [[3, False], [value if column == "item" else 3, value if column == "flag" else False]]
+        frame = _enforce_schema(
+            dataframe_from_parsed_json({"columns": list(kinds), "data": rows}, "split", schema), schema
+        )
+        try:
+            found = from_pandas(frame)[column][1]
+        except DataError:
+            assert value is not None
+        else:
+            assert found == there
 
 
 @pytest.mark.slow
@@ -88,7 +123,12 @@ def test_a_registered_student_answers_over_http_as_a_table_is_scored(tmp_path, m
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/cars/1", "--env-manager", "local"]
     server = subprocess.Popen([*command, "-p", str(port)], env={**os.environ, "MLFLOW_TRACKING_URI": uri})
     try:
-        said = asked(port, frame.drop("label", "vertical", "split", "row_id")[:50], server)
+        raw = frame.drop("label", "vertical", "split", "row_id")[:50]
+        said = asked(port, raw, server)
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            asked(port, raw.with_columns(item=pl.col("item") + 0.5), server)
+        nulls = raw.with_columns(item=None)
+        assert np.allclose(np.ravel(asked(port, nulls, server)), alone(tmp_path / "one", nulls), rtol=0, atol=1e-6)
     finally:
         server.terminate()
         server.wait(30)
