@@ -51,7 +51,8 @@ def export(recipe: Recipe, wanted: Wanted, to: Path, kinds: Sequence[Format], pr
         progress: told of each student.
 
     Returns:
-        A row for each student: its folder, its bytes, and the largest difference in each format.
+        A row for each student: its folder, its bytes, the largest difference in each format, and the NE that eight bits
+        cost.
 
     Raises:
         RecipeError: the recipe has not been run, has no such student, or `to` is there.
@@ -93,7 +94,7 @@ def _export(run: Run, student: Found, folder: Path, kinds: Sequence[Format]) -> 
 
 def _compared(run: Run, student: Found, export: Export, kind: Format) -> Table:
     found = proven(run, student, export, kind)._asdict()
-    return found | (cost_of_rounding(run, student, export) if kind in ROUNDED else {})
+    return found | (cost_of_rounding(run, student, export, kind) if kind in ROUNDED else {})
 
 
 def _write(run: Run, student: Found, folder: Path) -> None:
@@ -132,12 +133,14 @@ def _finish(run: Run, student: Found, folder: Path, report: Table) -> None:
 def _row(folder: Path, place: Path) -> Table:
     report, export = read_json(folder / REPORT), Export(folder)
     differences = {kind: found["probability"] for kind, found in report["formats"].items()}
+    costs = {f"{kind} ne_cost": found["ne_cost"] for kind, found in report["formats"].items() if kind in ROUNDED}
     return {
         "member": export.manifest.lineage.member,
         "folder": str(place),
         "rows": report["rows"],
         "bytes": sum((folder / name).stat().st_size for name in (MANIFEST, *export.manifest.files)),
         **differences,
+        **costs,
     }
 
 
