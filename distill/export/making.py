@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.data.impressions import TRAIN, Impressions, View, load
+from distill.data.vectors import beside
 from distill.errors import Fault, RecipeError
 from distill.export.caching import costs_of_caches, write_caches
 from distill.export.finding import Found, Run, Wanted, found
@@ -23,6 +25,7 @@ from distill.recipe import Recipe
 from distill.recipe.sections import Model
 from distill.serving.export import Export
 from distill.serving.manifest import (
+    CACHES,
     MANIFEST,
     REPORT,
     ROUNDED,
@@ -151,13 +154,23 @@ def _name(student: Found) -> str:
 
 
 def examples(recipe: Recipe, folders: Sequence[Path]) -> list[Any]:
-    """A few raw rows for each export, as a Polars frame of the columns that it reads."""
+    """A raw row for each export, as a Polars frame of the columns that it reads.
+
+    MLflow takes no null for a whole number, so what is null there is the value of the next row that has one. A vector
+    of the teacher that no cache has is no column of the data either: the row then has the average user's.
+    """
     impressions = load(recipe.data, Store(recipe.store).data)
     students = [Export(folder) for folder in folders]
     frames = []
     for student in students:
-        row = int(impressions.select(TRAIN, student.vertical)[0])
-        cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= row < cut.start + cut.rows]
-        (frame,) = impressions.source.read(list(student.columns()), cuts)
-        frames.append(frame[row - cuts[0].start :][:1])
+        rows = impressions.select(TRAIN, student.vertical)
+        cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= rows[0] < cut.start + cut.rows]
+        columns = student.columns()
+        (frame,) = impressions.source.read([column for column in columns if column not in CACHES], cuts)
+        ours = rows[: np.searchsorted(rows, cuts[0].start + cuts[0].rows)] - cuts[0].start
+        shown = frame[ours].fill_null(strategy="backward")[:1]
+        for vector in [column for column in columns if column in CACHES]:
+            mean = np.array([student.manifest.preprocessing.constants[vector]["mean"]])
+            shown = beside(shown, vector, mean, np.array([True]))
+        frames.append(shown)
     return frames
