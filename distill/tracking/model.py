@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distill.data.streamed import from_pandas
-from distill.errors import Fault, RecipeError
+from distill.errors import Fault, RecipeError, first_line
 from distill.serving import Export
 from distill.serving.manifest import CACHES
 from distill.tracking.address import absolute, check, redacted, require_database
@@ -79,7 +79,7 @@ def require_ready(name: str, run_ids: Sequence[str], uri: str) -> None:
             client.get_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                what = f"is no name to register under: {_first_line(error)}"
+                what = f"is no name to register under: {redacted(first_line(error))}."
                 raise RecipeError(Fault(f'"{name}"', what, "Give another one.")) from None
 
 
@@ -185,11 +185,7 @@ def _asked_of_mlflow(where: str, what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise RecipeError(Fault(where, f"{what}: {_first_line(error)}", remedy)) from None
-
-
-def _first_line(error: Exception) -> str:
-    return redacted((str(error).splitlines() or [type(error).__name__])[0]).rstrip(".") + "."
+        raise RecipeError(Fault(where, f"{what}: {redacted(first_line(error))}.", remedy)) from None
 
 
 def _signature(student: Export) -> Any:
