@@ -12,7 +12,7 @@ from torch import Tensor
 
 from distill.data.preprocessing import Words
 from distill.data.vectors import UserVectors
-from distill.errors import RecipeError
+from distill.errors import ExportError, RecipeError, first_line
 from distill.ranker import Ranker, resolve
 from distill.serving.manifest import CACHES, MANIFEST, VOCABULARY, WEIGHTS, Checked, refusal, wrong_setting
 
@@ -72,9 +72,10 @@ def ranker(folder: Path, found: Checked) -> Ranker:
         made = kind(manifest.features, kind.Config.model_validate(manifest.config))
     except ValidationError as error:
         raise refusal(folder / MANIFEST, f"config: {wrong_setting(error)}") from None
-    except (RecipeError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        what = error.faults[0].what if isinstance(error, RecipeError) else f"is no {manifest.model}: {error}"
-        raise refusal(folder / MANIFEST, what.rstrip(".")) from None
+    except RecipeError as error:
+        raise ExportError(error.faults[0]._replace(where=str(folder / MANIFEST))) from None
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise refusal(folder / MANIFEST, f"describes no {manifest.model}: {first_line(error)}") from None
     held, meant = _tensors(folder, found, WEIGHTS), made.state_dict()
     wrong = _other(held, meant)
     if wrong is not None:
