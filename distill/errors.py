@@ -108,3 +108,12 @@ def listed(names: Sequence[str], most: int = LISTED) -> str:
     'a, b and 2 more'
     """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def first_line(error: Exception) -> str:
+    """What another library says of an error, as a part of a sentence: its first line, without a full stop.
+
+    >>> first_line(ValueError("it is too large.\\nmore")), first_line(TypeError())
+    ('it is too large', 'TypeError')
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -43,7 +43,10 @@ class Tower(nn.Module):
 
 
 class TwoTower(Ranker):
-    """A student whose items can be scored ahead; `user` and `item` are modules that can be exported one by one."""
+    """A student whose items can be scored ahead; `user` and `item` are modules that can be exported one by one.
+
+    How is in docs/export.md.
+    """
 
     class Config(Settings):
         """What a recipe may set of a TwoTower."""

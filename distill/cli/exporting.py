@@ -1,6 +1,9 @@
 """`distill export` and `distill score`: students that serve."""
 
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,9 +45,11 @@ def export(
     with silence():
         given = [option for option, value in named.items() if value is not None]
         loaded, wanted = _asked(recipe, overrides or [], Wanted(vertical, arm or "distilled", seed or 0), given)
+        runs = {} if register is None else _runs(loaded, wanted, register)
         table = export(loaded, wanted, to, kinds, Progress())
         if register is not None:
-            _register(loaded, table, register)
+            with _all_or_nothing(to):
+                _register(loaded, table, register, runs)
     emit(table, json)
 
 
@@ -123,18 +128,41 @@ def _asked(recipe: str, overrides: list[str], wanted: "Wanted", given: list[str]
     return loaded, wanted._replace(vertical=found.vertical, arm=found.arm, seed=found.seed)
 
 
-def _register(recipe: "Recipe", table: dict[str, Any], name: str) -> None:
+def _runs(recipe: "Recipe", wanted: "Wanted", name: str) -> dict[str, str]:
+    """Member -> its run in MLflow; what keeps students from being registered is told before any is exported."""
+    from distill.latest import compare
+    from distill.tracking.model import require_ready
+
+    if recipe.tracking.uri is None:
+        what = "is null, and --register needs MLflow."
+        raise RecipeError(Fault("tracking.uri", what, "Give tracking.uri=URI, where the recipe's runs are recorded."))
+    rows = [row for row in compare(recipe)["students"] if (row["arm"], row["seed"]) == (wanted.arm, wanted.seed)]
+    runs = {row["member"]: row["run_id"] for row in rows if wanted.vertical in (None, row["vertical"])}
+    if not all(runs.values()):
+        what = "the students were not recorded in MLflow when the recipe was run."
+        raise RecipeError(Fault("--register", what, "Run the recipe again with tracking.uri=URI."))
+    require_ready(name, list(runs.values()), recipe.tracking.uri)
+    return runs
+
+
+def _register(recipe: "Recipe", table: dict[str, Any], name: str, runs: dict[str, str]) -> None:
     """Registers the students that were exported; each has a name of its own where there are several."""
     from distill.export import examples
-    from distill.latest import compare
     from distill.tracking.model import register
 
-    runs = {row["member"]: row["run_id"] for row in compare(recipe)["students"]}
     several = len(table["students"]) > 1
-    if recipe.tracking.uri is None or not all(runs[row["member"]] for row in table["students"]):
-        raise RecipeError(Fault("tracking.uri", "the students are not recorded in MLflow.", "Run the recipe again."))
     shown = examples(recipe, [Path(row["folder"]) for row in table["students"]])
     for row, frame in zip(table["students"], shown, strict=True):
         own = f"{name}-{Path(row['folder']).name}" if several else name
         version = register(Path(row["folder"]), frame, own, recipe.tracking.uri, runs[row["member"]])
         row["registered"] = f"{own} version {version}"
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[None]:
+    """Removes a folder where what is done with it fails, so that the same command can be given again."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

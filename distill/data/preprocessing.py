@@ -23,7 +23,7 @@ from distill.data.numeric import apply, bucket
 from distill.data.settings import Bucketised, DataSettings, Feature, MultiValued, Numeric, Vector
 from distill.data.settings import Sequence as History
 from distill.data.source import Source
-from distill.data.tables import by_table, uses
+from distill.data.tables import by_table, given, uses
 from distill.data.view import View
 from distill.types import PAD, Features, Settings
 
@@ -51,6 +51,12 @@ class Preprocessing(Settings):
             if not needed.get(type(feature), set()) <= self.constants.get(name, {}).keys():
                 raise ValueError(f"constants: what {name} was fitted to is missing")
         return self
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables whose ids are values that training rows showed: each has its `Words`."""
+        tables = by_table({name: self.data.features[name] for name in self.features})
+        return [one for one in tables if given(self.data.features, one) is None and one not in self.constants]
 
     def beside(self, name: str, moments: Mapping[str, Sequence[float]]) -> "Preprocessing":
         """The same with one more vector, in a column of its name: standardised, and zeros in rows that have null.

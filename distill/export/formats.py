@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_map
 
-from distill.errors import ExportError, Fault
+from distill.errors import ExportError, Fault, first_line
 from distill.export.int8 import write_int8
 from distill.serving.engine import MISSING, REMEDY
 from distill.serving.graph import Graph, Inputs
@@ -49,7 +49,7 @@ def _program(graph: Graph, example: Inputs) -> ExportedProgram:
         with torch.no_grad():
             return torch.export.export(graph, tuple(example), dynamic_shapes=shapes, strict=False)
     except Exception as error:  # whatever the code of a ranker makes of being traced
-        what = f"cannot be traced: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        what = f"cannot be traced: {first_line(error)}."
         raise ExportError(Fault(type(graph.ranker).__name__, what, "Export it as safetensors.")) from error
 
 
@@ -78,7 +78,7 @@ def _write_native(program: ExportedProgram, path: Path) -> None:
     try:
         aoti_compile_and_package(program, package_path=str(path))
     except Exception as error:  # no compiler, one that fails, or an operation that has no native form
-        what = f"cannot be compiled: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        what = f"cannot be compiled: {first_line(error)}."
         raise ExportError(Fault(path.name, what, "Install a C++ compiler (g++), or leave this format out.")) from error
 
 

@@ -23,7 +23,8 @@ def write_int8(source: Path, target: Path, linear: bool) -> None:
     """Writes a program again, in eight bits.
 
     Rows of tables get a scale each, so that rare ids, whose rows are short, keep their precision. Linear layers are
-    ONNX Runtime's dynamic ones: weights with a scale for each output, inputs with one that each call finds anew.
+    ONNX Runtime's dynamic ones: weights with a scale for each output, inputs with one that each call finds anew. Those
+    that ONNX Runtime has no whole numbers for stay as they are (`_kept`).
 
     Args:
         source: the program in floating point.
@@ -43,10 +44,25 @@ def write_int8(source: Path, target: Path, linear: bool) -> None:
         folded, quantized = Path(name) / "folded.onnx", Path(name) / "quantized.onnx"
         if linear:  # Weights that come in pieces are constants only once the cutting has been done.
             quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
-            quantize_dynamic(folded, quantized, LINEAR, per_channel=True, weight_type=QuantType.QInt8)
+            kept = _kept(onnx.load(folded).graph)
+            signed = QuantType.QInt8
+            quantize_dynamic(folded, quantized, LINEAR, per_channel=True, weight_type=signed, nodes_to_exclude=kept)
         model = onnx.load(quantized if linear else source)
     _quantize_tables(model.graph)
     onnx.save(model, target)
+
+
+def _kept(graph: Any) -> list[str]:
+    """The products that stay in floating point: of nothing, and those whose weights are more than one matrix.
+
+    A product of nothing is 0, as of the numbers of a student that has none; in whole numbers ONNX Runtime takes it from
+    memory that nobody has written. A stack of matrices (one for each head, say) gets a scale for each row in the place
+    of one for each output, and is then refused by what runs it.
+    """
+    shapes = {one.name: tuple(one.dims) for one in graph.initializer}
+    products = [node for node in graph.node if node.op_type in LINEAR and node.input[1] in shapes]
+    odd = [node.name for node in products if len(shapes[node.input[1]]) != 2 or 0 in shapes[node.input[1]]]
+    return [name for one in odd for name in (one, f"{one}_MatMul")]  # the second is what a Gemm becomes on the way
 
 
 def _quantize_tables(graph: Any) -> None:

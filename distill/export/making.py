@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from distill.data.impressions import TRAIN, Impressions, View, load
+from distill.data.vectors import beside
 from distill.errors import Fault, RecipeError
 from distill.export.caching import costs_of_caches, write_caches
 from distill.export.finding import Found, Run, Wanted, found
@@ -23,6 +25,7 @@ from distill.recipe import Recipe
 from distill.recipe.sections import Model
 from distill.serving.export import Export
 from distill.serving.manifest import (
+    CACHES,
     MANIFEST,
     REPORT,
     ROUNDED,
@@ -51,7 +54,8 @@ def export(recipe: Recipe, wanted: Wanted, to: Path, kinds: Sequence[Format], pr
         progress: told of each student.
 
     Returns:
-        A row for each student: its folder, its bytes, and the largest difference in each format.
+        A row for each student: its folder, its bytes, the largest difference in each format, and the NE that eight bits
+        cost.
 
     Raises:
         RecipeError: the recipe has not been run, has no such student, or `to` is there.
@@ -93,7 +97,7 @@ def _export(run: Run, student: Found, folder: Path, kinds: Sequence[Format]) -> 
 
 def _compared(run: Run, student: Found, export: Export, kind: Format) -> Table:
     found = proven(run, student, export, kind)._asdict()
-    return found | (cost_of_rounding(run, student, export) if kind in ROUNDED else {})
+    return found | (cost_of_rounding(run, student, export, kind) if kind in ROUNDED else {})
 
 
 def _write(run: Run, student: Found, folder: Path) -> None:
@@ -132,12 +136,14 @@ def _finish(run: Run, student: Found, folder: Path, report: Table) -> None:
 def _row(folder: Path, place: Path) -> Table:
     report, export = read_json(folder / REPORT), Export(folder)
     differences = {kind: found["probability"] for kind, found in report["formats"].items()}
+    costs = {f"{kind} ne_cost": found["ne_cost"] for kind, found in report["formats"].items() if kind in ROUNDED}
     return {
         "member": export.manifest.lineage.member,
         "folder": str(place),
         "rows": report["rows"],
         "bytes": sum((folder / name).stat().st_size for name in (MANIFEST, *export.manifest.files)),
         **differences,
+        **costs,
     }
 
 
@@ -148,13 +154,23 @@ def _name(student: Found) -> str:
 
 
 def examples(recipe: Recipe, folders: Sequence[Path]) -> list[Any]:
-    """A few raw rows for each export, as a Polars frame of the columns that it reads."""
+    """A raw row for each export, as a Polars frame of the columns that it reads.
+
+    MLflow takes no null for a whole number, so what is null there is the value of the next row that has one. A vector
+    of the teacher that no cache has is no column of the data either: the row then has the average user's.
+    """
     impressions = load(recipe.data, Store(recipe.store).data)
     students = [Export(folder) for folder in folders]
     frames = []
     for student in students:
-        row = int(impressions.select(TRAIN, student.vertical)[0])
-        cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= row < cut.start + cut.rows]
-        (frame,) = impressions.source.read(list(student.columns()), cuts)
-        frames.append(frame[row - cuts[0].start :][:1])
+        rows = impressions.select(TRAIN, student.vertical)
+        cuts = [cut for cut in impressions.source.cuts(1 << 17) if cut.start <= rows[0] < cut.start + cut.rows]
+        columns = student.columns()
+        (frame,) = impressions.source.read([column for column in columns if column not in CACHES], cuts)
+        ours = rows[: np.searchsorted(rows, cuts[0].start + cuts[0].rows)] - cuts[0].start
+        shown = frame[ours].fill_null(strategy="backward")[:1]
+        for vector in [column for column in columns if column in CACHES]:
+            mean = np.array([student.manifest.preprocessing.constants[vector]["mean"]])
+            shown = beside(shown, vector, mean, np.array([True]))
+        frames.append(shown)
     return frames

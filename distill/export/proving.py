@@ -20,6 +20,12 @@ from distill.serving.manifest import CACHES, ROUNDED, Format
 TOLERANCE = 1e-6
 """Largest difference of a probability, in fp32, between what was judged and what is served."""
 
+ROUNDING = 0.01
+"""Most that eight bits may cost of NE on the test rows. A sound student loses less than 0.002, and what a teacher gives
+is often no more than this."""
+
+REFUSED = "Nothing was exported; leave this format out."
+
 BLOCK = 1 << 17
 """Raw rows that are read at once."""
 
@@ -59,12 +65,29 @@ def proven(run: Run, student: Found, export: Export, kind: Format) -> Difference
     return Difference(worst, float(np.abs(logit - student.logit).max()), identical)
 
 
-def cost_of_rounding(run: Run, student: Found, export: Export) -> dict[str, float | None]:
-    """NE on test rows of a student in eight bits, and how much of it is the rounding's."""
+def cost_of_rounding(run: Run, student: Found, export: Export, kind: Format) -> dict[str, float | None]:
+    """NE on test rows of a student in eight bits, and how much of it is the rounding's; None without both labels.
+
+    The rows are scored twice: a program that reads memory which nobody has written seldom says the same again.
+
+    Raises:
+        ExportError: it costs more than `ROUNDING`, is not finite, or not the same each time.
+    """
     rows = run.impressions.select(TEST, student.member.vertical)
-    said = export.say(student.view.take(torch.from_numpy(rows)).features).logit
+    features = student.view.take(torch.from_numpy(rows)).features
+    said, again = (export.say(features).logit for _ in range(2))
     ne, before = (entropy_of(run.impressions, rows, logit) for logit in (said, torch.from_numpy(student.logit)))
-    return {"ne": ne, "ne_cost": None if ne is None or before is None else ne - before}
+    cost = None if ne is None or before is None else ne - before
+    wrong = None
+    if not said.isfinite().all():
+        wrong = "gives numbers that are not finite."
+    elif not torch.equal(said, again):
+        wrong = "says something else of the same rows when it is asked again."
+    elif cost is not None and not cost <= ROUNDING:
+        wrong = f"costs {cost:.3g} of NE on its test rows ({before:.4g} before), where {ROUNDING:g} is allowed."
+    if wrong is not None:
+        raise ExportError(Fault(f"{student.lineage.member} as {kind}", wrong, REFUSED))
+    return {"ne": ne, "ne_cost": cost}
 
 
 def read_alike(run: Run, students: Sequence[Found], exports: Sequence[Export]) -> None:

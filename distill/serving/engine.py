@@ -5,14 +5,15 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from distill.errors import ExportError, Fault
+from distill.errors import ExportError, Fault, first_line
 from distill.serving.graph import Graph, Inputs, Said
-from distill.serving.manifest import Format
+from distill.serving.manifest import Format, refusal
 
 Engine = Callable[[Inputs], Said]
 """Says what a student says of some rows."""
@@ -28,33 +29,34 @@ MISSING = "is not installed."
 REMEDY = "Install the extra: pip install 'distill[export]'."
 
 
-def engine(kind: Format, graph: Graph, content: bytes) -> Engine:
+def engine(kind: Format, graph: Graph, content: bytes, path: Path) -> Engine:
     """What runs a student.
 
     Args:
         kind: in which format.
         graph: the student as a module, which is the format `safetensors`.
         content: of the file of the other formats.
+        path: how faults name that file.
 
     Raises:
         ExportError: the file cannot be run, or what runs it is not installed.
     """
     try:
-        return ENGINES[kind](graph, content)
+        return ENGINES[kind](graph, content, path)
     except ImportError as error:
         raise ExportError(Fault(str(error.name), MISSING, REMEDY)) from None
 
 
-def _eager(graph: Graph, _: bytes) -> Engine:
+def _eager(graph: Graph, _: bytes, __: Path) -> Engine:
     return lambda inputs: Said(*graph(*inputs))
 
 
-def _program(_: Graph, content: bytes) -> Engine:
+def _program(_: Graph, content: bytes, path: Path) -> Engine:
     try:
         _refuse_code(content)
         module = torch.export.load(io.BytesIO(content)).module()
     except Exception as error:  # torch has no error of its own for a file that is no program
-        raise ExportError(Fault("model.pt2", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
+        raise refusal(path, f"cannot be run: {first_line(error)}") from None
     return lambda inputs: Said(*module(*inputs))
 
 
@@ -79,20 +81,20 @@ def _refuse_code(content: bytes) -> None:
             torch.load(io.BytesIO(raw), weights_only=True)
 
 
-def _native(_: Graph, content: bytes) -> Engine:
+def _native(_: Graph, content: bytes, path: Path) -> Engine:
     """Runs machine code, which can do whatever this process can: nothing loads it but a caller who asks for it."""
     from torch._inductor import aoti_load_package
 
     try:
         module = aoti_load_package(io.BytesIO(content), run_single_threaded=True)
     except Exception as error:  # made for another machine or torch, or no such package
-        what = f"cannot be run here: {_first_line(error)}."
-        raise ExportError(Fault("model.native.pt2", what, "Export it on a machine like this one.")) from None
+        what = f"cannot be run here: {first_line(error)}."
+        raise ExportError(Fault(str(path), what, "Export it on a machine like this one.")) from None
     # It takes its inputs to lie in memory as the example did, and looks at nothing but their addresses.
     return lambda inputs: Said(*module(*tree_map(Tensor.contiguous, tuple(inputs))))
 
 
-def _session(graph: Graph, content: bytes) -> Engine:
+def _session(graph: Graph, content: bytes, path: Path) -> Engine:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -101,7 +103,7 @@ def _session(graph: Graph, content: bytes) -> Engine:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
-        raise ExportError(Fault("its ONNX file", f"cannot be run: {_first_line(error)}.", "Export again.")) from None
+        raise refusal(path, f"cannot be run: {first_line(error)}") from None
     taken = {one.name for one in session.get_inputs()}
     kept = [(place, name) for place, name in enumerate(names(graph)) if name in taken]
 
@@ -114,7 +116,7 @@ def _session(graph: Graph, content: bytes) -> Engine:
     return run
 
 
-ENGINES: dict[Format, Callable[[Graph, bytes], Engine]] = {
+ENGINES: dict[Format, Callable[[Graph, bytes, Path], Engine]] = {
     "safetensors": _eager,
     "torch-export": _program,
     "onnx": _session,
@@ -129,7 +131,3 @@ def names(graph: Graph) -> list[str]:
     """How the inputs of an ONNX graph are called."""
     sequences = [f"sequences_{place}" for place in range(len(graph.sequences))]
     return ["categorical", "numeric", *sequences, *(f"vectors_{place}" for place in range(len(graph.vectors)))]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

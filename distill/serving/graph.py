@@ -51,15 +51,20 @@ class Graph(nn.Module):
         self, categorical: Tensor, numeric: Tensor, sequences: Sequence[Tensor], vectors: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Log-odds and probabilities of `rows` impressions."""
-        features = Features(
+        logit = self.ranker(self.features(categorical, numeric, sequences, vectors)).logit + self.correction
+        return logit, logit.sigmoid()
+
+    def features(
+        self, categorical: Tensor, numeric: Tensor, sequences: Sequence[Tensor], vectors: Sequence[Tensor]
+    ) -> Features:
+        """Inputs as features, by name."""
+        return Features(
             vertical=numeric.new_zeros(numeric.shape[0], dtype=torch.int64),
             categorical=categorical,
             numeric=numeric,
             sequences=dict(zip(self.sequences, sequences, strict=True)),
             vectors=dict(zip(self.vectors, vectors, strict=True)),
         )
-        logit = self.ranker(features).logit + self.correction
-        return logit, logit.sigmoid()
 
     def inputs(self, features: Features) -> Inputs:
         """Features as this takes them."""

@@ -150,9 +150,9 @@ def checked(folder: Path) -> Checked:
         own = said.pop("sha256")
         manifest = Manifest.model_validate(said)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise _refusal(folder / MANIFEST, _why(error)) from None
+        raise refusal(folder / MANIFEST, _why(error)) from None
     if own != _own(said):
-        raise _refusal(folder / MANIFEST, "does not have the hash that it states")
+        raise refusal(folder / MANIFEST, "does not have the hash that it states")
     files = {name: _whole(folder, name, content) for name, content in manifest.files.items()}
     return Checked(manifest, files, len(raw) + sum(map(len, files.values())))
 
@@ -160,32 +160,45 @@ def checked(folder: Path) -> Checked:
 def _whole(folder: Path, name: str, content: Content) -> bytes:
     raw = _read(folder, name)
     if len(raw) != content.bytes:
-        raise _refusal(folder / name, f"has {len(raw):,} bytes, where {content.bytes:,} were written")
+        raise refusal(folder / name, f"has {len(raw):,} bytes, where {content.bytes:,} were written")
     if _content(raw) != content:
-        raise _refusal(folder / name, "does not have the hash that the manifest states")
+        raise refusal(folder / name, "does not have the hash that the manifest states")
     return raw
 
 
 def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     if path.is_symlink():
-        raise _refusal(path, "is a link")
+        raise refusal(path, "is a link")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _refusal(path, f"cannot be read: {error.strerror}") from None
+        raise refusal(path, f"cannot be read: {error.strerror}") from None
 
 
-def _refusal(path: Path, what: str) -> ExportError:
+def refusal(path: Path, what: str) -> ExportError:
+    """What is raised where a file of an export is not as it was made; `what` has no full stop."""
     return ExportError(Fault(str(path), f"{what}.", "Export the student again."))
 
 
 def _why(error: Exception) -> str:
     """What is wrong with a manifest, in a few words."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
-    return "is no manifest of an exported student"
+    return wrong_setting(error) if isinstance(error, ValidationError) else "is no manifest of an exported student"
+
+
+def wrong_setting(error: ValidationError) -> str:
+    """The first setting that is not what it may be, and what it may be."""
+    first = error.errors()[0]
+    place, what = ".".join(map(str, first["loc"])), first["msg"]
+    if place.endswith(".[key]"):
+        return f"{first['loc'][0]} names `{first['loc'][1]}`, and no export has such a file"
+    if first["type"] == "missing":
+        return f"has no `{place}`"
+    if first["type"] == "extra_forbidden":
+        return f"has `{place}`, which is no setting of it"
+    if what.startswith("Input should be"):
+        return f"`{place}` {what.removeprefix('Input ')}"
+    return f"{place}: {what.removeprefix('Value error, ')}".removeprefix(": ").rstrip(".")
 
 
 def _content(raw: bytes) -> Content:

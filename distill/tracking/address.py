@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from distill.errors import Fault, RecipeError
+from distill.errors import Fault, RecipeError, StoreError
 
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/:@]+:(?!\d+/)[^\s@]*)@")
 """User and password before the host. A database's password may hold a slash; `host:port/` is no such password."""
@@ -59,3 +59,14 @@ def check(uri: str) -> None:
             "Write sqlite:///FILE, another SQLAlchemy address, or http(s)://HOST.",
         )
     )
+
+
+def require_database(uri: str) -> None:
+    """Refuses a database file that is not there, which MLflow would make.
+
+    Raises:
+        StoreError: it is not there.
+    """
+    database = database_file(uri)
+    if database and not database.exists():
+        raise StoreError(Fault(str(database), "there is no tracking database yet.", "`distill run RECIPE` creates it."))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distill.errors import Fault, RecipeError
+from distill.errors import Fault, RecipeError, first_line
 from distill.tracking.address import absolute, check, redacted
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -33,7 +33,7 @@ def recorded(run_id: str, uri: str, artifact: str) -> tuple[str, Mapping[str, st
             path = client.download_artifacts(tags.get("mlflow.parentRunId", run_id), artifact, folder)
             return Path(path).read_text(encoding="utf-8"), tags
     except (MlflowException, OSError) as error:
-        what = f"is no run of ours in {redacted(uri)}: {str(error).splitlines()[0]}"
+        what = f"is no run of ours in {redacted(uri)}: {redacted(first_line(error))}."
         raise RecipeError(Fault(run_id, what, "Give tracking.uri=URI, or a recipe.")) from None
 
 

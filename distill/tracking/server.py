@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from distill.errors import Fault, RecipeError, StoreError
-from distill.tracking.address import absolute, check, database_file, is_server, redacted
+from distill.tracking.address import absolute, check, database_file, is_server, redacted, require_database
 from distill.tracking.view import VIEW_TAG, link
 
 _HOST = "127.0.0.1"
@@ -45,7 +45,7 @@ def serve(uri: str, port: int = 5000) -> None:
     if is_server(uri):
         print(f"MLflow is served at {redacted(uri)}")
         return
-    _require_database(uri)
+    require_database(uri)
     _require_port(port)
     address = f"http://{_HOST}:{port}"
     with tempfile.TemporaryFile("w+") as log, _stop_signals() as stop, _server(uri, port, log) as server:
@@ -55,12 +55,6 @@ def serve(uri: str, port: int = 5000) -> None:
             pass
         if not stop.is_set():
             raise StoreError(Fault(redacted(uri), f"MLflow's server ended by itself.\n{_tail(log)}"))
-
-
-def _require_database(uri: str) -> None:
-    database = database_file(uri)
-    if database and not database.exists():
-        raise StoreError(Fault(str(database), "there is no tracking database yet.", "`distill run RECIPE` creates it."))
 
 
 def _require_port(port: int) -> None:

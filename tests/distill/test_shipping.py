@@ -18,7 +18,7 @@ from tests.distill.tracking.test_model import written
 
 def test_a_latency_is_the_median_of_calls_after_some_that_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    student = SimpleNamespace(preprocessor=SimpleNamespace(read=lambda row: row), say=asked.append)
+    student = SimpleNamespace(read=lambda row: row, say=asked.append)
     warm, calls = [9.0] * (CALLS // 10), [4e-6] * (CALLS // 2 + 1) + [1.0] * (CALLS // 2 - 1)
     clock = iter([time for taken in warm + calls for time in (0.0, taken)])
     monkeypatch.setattr("distill.shipping.time", SimpleNamespace(perf_counter=lambda: next(clock)))

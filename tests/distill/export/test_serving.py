@@ -60,16 +60,16 @@ def test_a_file_that_is_gone_or_a_link_is_refused(ran, copy, name):
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        (("files", "../weights.safetensors"), {"bytes": 1, "sha256": "0" * 64}, "files"),
+        (("files", "../w"), {"bytes": 1, "sha256": "0" * 64}, "files names `../w`, and no export has such a file"),
         (("files", "/etc/passwd"), {"bytes": 1, "sha256": "0" * 64}, "files"),
-        (("format",), 2, "format"),
+        (("format",), 2, "`format` should be 1"),
         (("model",), "os.system", "is not in a package that a recipe may name"),
         (("model",), "students.nothing", "does not exist"),
-        (("config", "hidden"), [-1], "config"),
+        (("config", "hidden"), [-1], "config: `hidden.0` should be greater than 0"),
         (("config", "hidden"), [9], "holds other weights"),
         (("features", "tables", "item"), 3, "more or fewer values than ids"),
         (("preprocessing", "constants"), {}, "is missing|cannot be used"),
-        (("surprise",), 1, "surprise"),
+        (("surprise",), 1, "has `surprise`, which is no setting of it"),
     ],
 )
 def test_a_manifest_that_was_written_anew_is_refused_for_what_it_says(copy, ran, path, value, sentence):
@@ -94,6 +94,54 @@ def test_weights_of_another_shape_are_refused(copy):
     refused(copy, "holds other weights")
 
 
+def _dropped(said: dict) -> dict:
+    return {name: values for name, values in said.items() if name != "item"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_dropped, "lacks tables: item"),
+        (lambda said: said | {"hashed": [1] * 6}, "has tables that the student does not read: hashed"),
+        (lambda said: said | {"item": said["item"][1:]}, "has more or fewer values than ids: item"),
+        (lambda said: list(said), "is not a list of values for each table"),
+        (lambda said: said | {"item": "text"}, "is not a list of values for each table"),
+        (lambda said: None, "is not a list of values for each table"),
+    ],
+)
+def test_a_vocabulary_that_is_not_the_students_is_refused(copy, change, sentence):
+    """A table that is missing would be learnt anew from the rows to be scored."""
+    path = copy / "vocabulary.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    seal(copy, json_manifest(copy))
+    refused(copy, rf"copy/vocabulary.json: {sentence}\. Export the student again\.$")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda held: held | {"head.bias": held["head.bias"].half()}, "head.bias is float16 in place of float32"),
+        (lambda held: held | {"head.bias": held["head.bias"] / 0}, "head.bias has numbers that are not finite"),
+        (lambda held: held | {"head.bias": torch.zeros(2)}, "head.bias is 2 in place of 1"),
+        (lambda held: held | {"other": torch.zeros(2)}, "other is none of them"),
+        (lambda held: {name: held[name] for name in held if name != "head.bias"}, "head.bias is missing"),
+    ],
+)
+def test_weights_of_another_kind_are_refused(copy, change, sentence):
+    save_file(change(load_file(copy / "weights.safetensors")), copy / "weights.safetensors")
+    seal(copy, json_manifest(copy))
+    refused(copy, rf"copy/weights.safetensors: holds other weights than those of this DeepFM: {sentence}\. Export")
+
+
+def test_files_that_cannot_be_read_are_named_without_what_a_library_says(copy):
+    torch.save({"head.bias": torch.zeros(1)}, copy / "weights.safetensors")
+    seal(copy, json_manifest(copy))
+    refused(copy, r"copy/weights.safetensors: cannot be read as safetensors\. Export")
+    (copy / "vocabulary.json").write_text('{"item": 1 2}')
+    seal(copy, json_manifest(copy))
+    refused(copy, r"copy/vocabulary.json: cannot be read as JSON\. Export")
+
+
 def json_manifest(folder: Path):
     from distill.serving.manifest import Manifest
 
@@ -108,12 +156,12 @@ def test_a_program_that_holds_a_pickle_is_not_loaded(ran):
         archive.writestr("m/archive_format", "pt2")
         config = {"config": {"x": {"path_name": "tensor_0", "use_pickle": True}}}
         archive.writestr("m/data/constants/model_constants_config.json", json.dumps(config))
-    with pytest.raises(ExportError, match="pickled objects"):
-        engine("torch-export", Export(ran.first).graph, content.getvalue())
+    with pytest.raises(ExportError, match=r"one/model.pt2: cannot be run: it holds pickled objects. Export"):
+        engine("torch-export", Export(ran.first).graph, content.getvalue(), Path("one/model.pt2"))
     with zipfile.ZipFile(content, "a") as archive:
         archive.writestr("m/data/constants/custom_obj_0", "x")
     with pytest.raises(ExportError, match="it holds data/constants/custom_obj_0"):
-        engine("torch-export", Export(ran.first).graph, content.getvalue())
+        engine("torch-export", Export(ran.first).graph, content.getvalue(), Path("one/model.pt2"))
 
 
 def test_one_row_at_a_time_gives_what_all_rows_give(ran):

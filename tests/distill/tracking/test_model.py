@@ -92,8 +92,8 @@ def test_no_value_is_cast_on_its_way_from_json(odd, column):
     """By MLflow, to the type in the signature: what comes out is what went in, or the rows are refused."""
     kinds = {"item": "Int64", "flag": "Boolean"}
     read = SimpleNamespace(columns=kinds)
-    manifest = SimpleNamespace(preprocessing=read, features=SimpleNamespace(tasks=("click",)))
-    schema = _signature(manifest).inputs
+    manifest = SimpleNamespace(preprocessing=read)
+    schema = _signature(SimpleNamespace(manifest=manifest, caches={}, tasks=("click",))).inputs
     for value, there in ((None, None), (odd, odd)):
         rows = [[3, False], [value if column == "item" else 3, value if column == "flag" else False]]
         frame = _enforce_schema(
