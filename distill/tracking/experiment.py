@@ -51,6 +51,7 @@ class Experiment:
         database = database_file(uri)
         with locked(database.with_name(f"{database.name}.lock")) if database else nullcontext():
             if database:
+                _make(database)
                 _let_readers_in(database)
             self._client = MlflowClient(absolute(uri))
             self.id = self._found(name) or self._client.create_experiment(name, _artifacts(uri, folder))
@@ -197,6 +198,19 @@ def _artifacts(uri: str, folder: Path) -> str | None:
     if is_server(uri):
         return None
     return ((database_file(uri) or folder.absolute() / "_").parent / "artifacts").as_uri()
+
+
+def _make(database: Path) -> None:
+    """Makes a database that is there at once: with half of its tables, as a kill leaves them, MLflow never goes on."""
+    from mlflow import MlflowClient
+
+    if database.exists() and database.stat().st_size:
+        return
+    draft = database.with_name(f"{database.name}.draft")
+    for left in (draft, draft.with_name(f"{draft.name}-journal")):  # A journal would be played back into the new one.
+        left.unlink(missing_ok=True)
+    MlflowClient(f"sqlite:///{draft}")
+    draft.replace(database)
 
 
 def _let_readers_in(database: Path) -> None:

@@ -376,6 +376,9 @@ class TestRunning:
     @pytest.mark.slow
     @pytest.mark.parametrize("name", LONG)
     def test_every_name_runs_that_takes_long(self, name: str) -> None:
+        if name == "fleet-vs-peers":
+            for peer in ("fuxictr", "deepctr_torch", "torchdistill"):
+                pytest.importorskip(peer, reason=f"{peer} is not installed", exc_type=ImportError)
         assert all(row["value"] is not None for row in running.run([name], Progress(StringIO()), TINY)["figures"])
 
     def test_figures_are_told_as_they_come(self) -> None:

@@ -195,4 +195,4 @@ def test_killed_in_each_stage_the_table_is_the_same(tmp_path: Path, table: dict)
 
 def _timeless(table: dict) -> dict:
     rows = [{name: value for name, value in row.items() if name != "run_id"} for row in table["students"]]
-    return table | {"seconds": None, "time": None, "cost": None, "students": rows}
+    return table | {"seconds": None, "cpu_seconds": None, "time": None, "cost": None, "students": rows}

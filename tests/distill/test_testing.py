@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,15 +232,17 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (code,) = re.findall(r"```python\n# mine/linear.py; (.*?)\n```", README.read_text(), re.DOTALL)
     first, body = code.split("\n", 1)
     (package,) = re.findall(r"mine/__init__.py has `(.*?)` and `(.*?)`", first)
-    (group,) = re.findall(
-        r'\[project\.entry-points\."([\w.]+)"\]` with `mine = "mine"`', README.read_text().replace("\n", " ")
+    (project,) = re.findall(
+        r"```toml\n# pyproject.toml, beside the folder mine\n(.*?)\n```", README.read_text(), re.DOTALL
     )
+    ((group, names),) = tomllib.loads(project)["project"]["entry-points"].items()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "__init__.py").write_text("\n".join(package))
     (tmp_path / "mine" / "linear.py").write_text(body)
     (tmp_path / "mine-1.0.dist-info").mkdir()
     (tmp_path / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (tmp_path / "mine-1.0.dist-info" / "entry_points.txt").write_text(f"[{group}]\nmine = mine\n")
+    entries = "".join(f"{name} = {value}\n" for name, value in names.items())
+    (tmp_path / "mine-1.0.dist-info" / "entry_points.txt").write_text(f"[{group}]\n{entries}")
     monkeypatch.syspath_prepend(tmp_path)
     packages.cache_clear()
     yield "mine.Linear"

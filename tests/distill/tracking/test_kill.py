@@ -15,7 +15,11 @@ from distill.tracking import RunRecord, Tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
 
+UNMADE = "half of the tables"
+"""The point at which there is no database yet."""
+
 POINTS = {
+    UNMADE: ("Tables", "update_to_step", "before", 40),
     "nothing written": ("Journal", "append", "before", 1),
     "marked, not created": ("MlflowClient", "create_run", "before", 2),
     "created, empty": ("MlflowClient", "create_run", "after", 2),
@@ -32,6 +36,7 @@ VICTIM = """
 import json, os, signal, sys, time
 from pathlib import Path
 
+from alembic.runtime.migration import HeadMaintainer as Tables
 from mlflow import MlflowClient
 
 from distill.tracking import Tracker
@@ -68,7 +73,7 @@ Experiment(f"sqlite:///{Path(sys.argv[2]).parent}/mlflow.db", "quickstart", Path
 for point, (owner, name, when, turn) in json.loads(sys.argv[1]).items():
     child = os.fork()
     if child == 0:
-        die({"Journal": Journal, "MlflowClient": MlflowClient}[owner], name, when, turn)
+        die({"Journal": Journal, "MlflowClient": MlflowClient, "Tables": Tables}[owner], name, when, turn)
         work(Path(sys.argv[2]).parent / point)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, point
@@ -94,7 +99,8 @@ def killed(first_use, tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     for point in POINTS:
         (folder / point).mkdir()
-        shutil.copy(first_use[0] / "mlflow.db", folder / point)
+        if point != UNMADE:
+            shutil.copy(first_use[0] / "mlflow.db", folder / point)
     shutil.copy(first_use[0] / "mlflow.db", folder)
     records = folder / "records.json"
     records.write_text(json.dumps([asdict(record) for record in (PARENT, *STUDENTS, FINAL)]))
